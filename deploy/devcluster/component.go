@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 
+	etcdversion "go.etcd.io/etcd/api/v3/version"
 	"k8s.io/component-base/cli"
 	"k8s.io/component-base/version"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
@@ -48,7 +49,7 @@ func runComponent(args []string, std stdio) int {
 		cmd.SetArgs(args)
 		return cli.Run(cmd)
 	case schedulerName:
-		cmd := scheduler.NewSchedulerCommand(nil)
+		cmd := scheduler.NewSchedulerCommand()
 		cmd.SetArgs(args)
 		return cli.Run(cmd)
 	default:
@@ -58,7 +59,7 @@ func runComponent(args []string, std stdio) int {
 }
 
 func printVersions(w io.Writer) {
-	fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\n", version.Get().GitVersion, etcdVersion, kwokVersion)
+	fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\n", version.Get().GitVersion, etcdversion.Version, kwokVersion)
 }
 
 // logLevel is how much the components write to their logs.

@@ -9,12 +9,10 @@ import (
 	"os/signal"
 	"syscall"
 
-	etcdapi "go.etcd.io/etcd/api/v3/version"
 	"go.etcd.io/etcd/server/v3/embed"
 )
 
 const (
-	etcdVersion = etcdapi.Version
 	// etcdReady is the file by which etcd says that it serves.
 	etcdReady = "run/etcd.ready"
 	etcdQuota = 4 << 30

@@ -87,7 +87,8 @@ func kwokConfig(path string) (controllers.Config, error) {
 		// The same at each start: it never waits for its own lease to end.
 		ID: "devcluster",
 	}
-	return conf, addClients(&conf, path)
+	err = addClients(&conf, path)
+	return conf, err
 }
 
 func addClients(conf *controllers.Config, path string) error {
