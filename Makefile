@@ -1,0 +1,60 @@
+SHELL := /bin/bash
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+DATA ?= .bayplan
+PORT ?= 8080
+CLUSTER_PORT ?= 6443
+LINT := bin/golangci-lint
+
+# The API server tells its clients this version.
+KUBERNETES := $(shell sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$$/\1/p' deploy/devcluster/go.mod)
+KUBEVERSION := k8s.io/component-base/version
+CLUSTERFLAGS := -s -w -X $(KUBEVERSION).gitVersion=$(KUBERNETES) -X $(KUBEVERSION).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) -X $(KUBEVERSION).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES)))
+
+.PHONY: help
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: up
+up: build ## Start everything: a control plane, the repository, the API; Ctrl-C ends it.
+	bin/bay up --data $(DATA) --listen 127.0.0.1:$(PORT) --cluster-port $(CLUSTER_PORT)
+
+.PHONY: build
+build: bin/bay bin/devcluster ## Build bin/bay and bin/devcluster.
+
+.PHONY: bin/bay
+bin/bay:
+	@echo "building bay"
+	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/bay
+
+.PHONY: bin/devcluster
+bin/devcluster:
+	@[ -e $@ ] || echo "building the control plane: about five minutes the first time, seconds later"
+	@cd deploy/devcluster && $(GO) build -trimpath -ldflags "$(CLUSTERFLAGS)" -o ../../$@ .
+
+.PHONY: test
+test: build ## Run every test, against a real control plane.
+	bin/devcluster run -- $(GO) test -race -count=1 -timeout 20m ./...
+	cd deploy/devcluster && $(GO) test -count=1 -timeout 10m ./...
+
+.PHONY: lint
+lint: $(LINT) ## Run the linters.
+	$(LINT) run ./...
+	cd deploy/devcluster && ../../$(LINT) run --config ../../.golangci.yml ./...
+
+$(LINT): tools/go.mod
+	@echo "building the linters: some minutes the first time"
+	@cd tools && $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: generate
+generate: ## Write the generated files and golden files anew.
+	$(GO) test ./schema ./render -update
+
+.PHONY: fuzz
+fuzz: ## Fuzz every target for FUZZTIME (default 30s).
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+.PHONY: clean
+clean: ## Remove what was built and the data of `make up`.
+	rm -rf bin $(DATA)
