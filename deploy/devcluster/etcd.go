@@ -48,6 +48,7 @@ func runEtcd(args []string) error {
 	if err := os.WriteFile(etcdReady, nil, 0o600); err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
+	defer os.Remove(etcdReady)
 	select {
 	case err := <-server.Err():
 		return fmt.Errorf("etcd: %w", err)
@@ -65,6 +66,8 @@ func etcdConfig(fsync bool, level string) *embed.Config {
 	config.LogLevel = level
 	config.LogOutputs = []string{"stderr"}
 	config.UnsafeNoFsync = !fsync
+	// Without it every request is logged as a slow one: NewConfig leaves it at zero.
+	config.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	config.QuotaBackendBytes = etcdQuota
 	config.MaxWalFiles = 1
 	config.MaxSnapFiles = 1

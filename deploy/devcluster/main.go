@@ -49,10 +49,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		return code(up(ctx, args, std), std)
 	case "run":
 		status, err := runCommand(ctx, args, std)
-		if err != nil {
-			return code(err, std)
-		}
-		return status
+		return max(status, code(err, std))
 	case "component":
 		return runComponent(args, std)
 	case "version":
