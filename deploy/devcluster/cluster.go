@@ -69,6 +69,9 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if c.lock, err = c.dir.lock(); err != nil {
 		return err
 	}
+	if err := c.dir.forgetProcesses(); err != nil {
+		return err
+	}
 	port, err := c.dir.choosePort(ctx, c.port)
 	if err != nil {
 		return err
@@ -166,9 +169,6 @@ func (c *cluster) start(ctx context.Context) error {
 
 func (c *cluster) startEtcd(ctx context.Context) error {
 	ready := c.dir.path(etcdReady)
-	if err := os.RemoveAll(ready); err != nil {
-		return fmt.Errorf("start etcd: %w", err)
-	}
 	if err := c.supervisor.start(ctx, etcdComponent(c.fsync, c.level)); err != nil {
 		return err
 	}

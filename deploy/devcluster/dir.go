@@ -27,7 +27,7 @@ func openDataDir(path string) (dataDir, error) {
 	if err != nil {
 		return "", fmt.Errorf("data directory %s: %w", path, err)
 	}
-	for _, dir := range []string{abs, filepath.Join(abs, "pki"), filepath.Join(abs, "config"), filepath.Join(abs, "run"), filepath.Join(abs, "logs")} {
+	for _, dir := range []string{abs, filepath.Join(abs, "pki"), filepath.Join(abs, "config"), filepath.Join(abs, "logs")} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", fmt.Errorf("data directory %s: %w", path, err)
 		}
@@ -97,4 +97,12 @@ func (d dataDir) readFile(name string) ([]byte, error) {
 		return nil, nil
 	}
 	return data, err
+}
+
+// forgetProcesses removes what a killed devcluster left in run/; its processes died with it.
+func (d dataDir) forgetProcesses() error {
+	if err := os.RemoveAll(d.path("run")); err != nil {
+		return fmt.Errorf("forget old processes: %w", err)
+	}
+	return os.Mkdir(d.path("run"), 0o700)
 }

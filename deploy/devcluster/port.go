@@ -75,7 +75,11 @@ func awaitFree(ctx context.Context, port int) error {
 		if err = tryPort(ctx, port); err == nil || !errors.Is(err, syscall.EADDRINUSE) {
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("port %d is in use: stop what listens on 127.0.0.1:%d, or choose another with --port (in a new data directory, --port 0 takes a free one)", port, port)
