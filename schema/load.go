@@ -1,15 +1,194 @@
 package schema
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"path"
+	"runtime"
+	"slices"
+	"strings"
 
-// Loader turns snapshots into fleets. It remembers what it has read by hash.
-type Loader struct{}
+	"golang.org/x/sync/errgroup"
+)
+
+// batch is how many files one reader reads: its CUE context only grows, so it is dropped then.
+const batch = 500
+
+// Loader turns snapshots into fleets. It remembers what the last two loads have
+// read, by hash, so that a load costs what has changed. It is safe for
+// concurrent use; loads wait for each other.
+type Loader struct {
+	turn   chan struct{}
+	recent []*memory
+	defs   *definitions
+	err    error // of the embedded definitions
+}
 
 // NewLoader returns a Loader with an empty memory.
-func NewLoader() *Loader { return &Loader{} }
+func NewLoader() *Loader {
+	defs, err := compile()
+	return &Loader{turn: make(chan struct{}, 1), defs: defs, err: err}
+}
 
 // Load reads the whole snapshot. Whatever is wrong with its content becomes a
-// finding; an error means that the content could not be read.
+// finding; an error means that the content could not be read, and leaves the
+// memory as it was.
 func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
-	return &Fleet{Revision: s.Revision}, ctx.Err()
+	if l.err != nil {
+		return nil, Errorf(Internal, "load %s: %w", s.Revision.Short(), l.err)
+	}
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	next := newMemory()
+	fleet, err := l.load(ctx, s, next)
+	if err != nil {
+		return nil, fmt.Errorf("load revision %s: %w", s.Revision.Short(), err)
+	}
+	l.recent = append([]*memory{next}, l.recent...)
+	l.recent = l.recent[:min(len(l.recent), 2)]
+	return fleet, nil
+}
+
+func (l *Loader) load(ctx context.Context, s Snapshot, next *memory) (*Fleet, error) {
+	p := &plan{tree: s.Tree, earlier: l.recent}
+	top := folder{}
+	var err error
+	if s.Root != "" {
+		if top, err = readFolder(s.Tree, "", s.Root); err != nil {
+			return nil, err
+		}
+	}
+	if next.platform, err = p.platform(&top); err != nil {
+		return nil, err
+	}
+	fleet := &Fleet{Revision: s.Revision, Spaces: map[SpaceID]*Space{}, Keys: map[User][]*SSHKey{}}
+	fleet.takeTop(&top)
+	users, err := p.users(ctx, fleet, &top)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.read(ctx, s.Tree, p.tasks); err != nil {
+		return nil, err
+	}
+	if err := next.platform.finish(s.Tree); err != nil {
+		return nil, err
+	}
+	for _, u := range users {
+		next.keep(u)
+	}
+	if err := l.resolve(ctx, s.Tree, users, next); err != nil {
+		return nil, err
+	}
+	fleet.assemble(users, next)
+	return fleet, nil
+}
+
+// takeTop keeps the findings of the top folder. One that stands where users or
+// the platform should be concerns everybody.
+func (f *Fleet) takeTop(top *folder) {
+	for _, finding := range top.findings {
+		if finding.File == usersFolder || finding.File == platformFolder || finding.File == platformFile || finding.Code == "too-many" {
+			f.Frozen = true
+		}
+		f.Findings = append(f.Findings, finding)
+	}
+}
+
+// users lists the trees of all users in order.
+func (p *plan) users(ctx context.Context, fleet *Fleet, top *folder) ([]*userTree, error) {
+	i := slices.IndexFunc(top.folders, func(e Entry) bool { return e.Name == usersFolder })
+	if i < 0 {
+		return nil, nil
+	}
+	all, err := readFolder(p.tree, usersFolder, top.folders[i].Hash)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range all.documents() {
+		all.report(path.Join(usersFolder, e.Name), "misplaced-file", "documents lie in the folder of a user", "move it to users/<user>/<space>/")
+	}
+	var users []*userTree
+	for _, e := range all.folders {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if e.Name[0] == '.' {
+			continue
+		}
+		user := User(e.Name)
+		if err := user.Validate(); err != nil {
+			all.report(path.Join(usersFolder, e.Name), "bad-name", brief(err.Error()), "use lower-case letters, digits and single hyphens")
+			continue
+		}
+		u, err := p.user(user, e.Hash)
+		if err != nil {
+			return nil, err
+		}
+		users = append(users, u)
+	}
+	fleet.Findings = append(fleet.Findings, all.findings...)
+	slices.SortFunc(users, func(a, b *userTree) int { return strings.Compare(string(a.user), string(b.user)) })
+	return users, nil
+}
+
+// read reads all files that no earlier load has read.
+func (l *Loader) read(ctx context.Context, tree Tree, tasks []task) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	// Small chunks share the work evenly, large ones share what CUE has said.
+	size := min(batch, len(tasks)/runtime.GOMAXPROCS(0)+1)
+	for chunk := range slices.Chunk(tasks, size) {
+		group.Go(func() error {
+			r := newReader(l.defs)
+			for _, t := range chunk {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				data, err := tree.Blob(t.hash, maxFileSize)
+				switch {
+				case CodeOf(err) == Exceeded:
+					*t.slot = &file{path: t.path, hash: t.hash, findings: Findings{tooLarge(t.path)}}
+				case err != nil:
+					return fmt.Errorf("read %s: %w", t.path, err)
+				default:
+					*t.slot = r.readFile(t.path, t.hash, data)
+				}
+			}
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+// assemble puts the fleet together from what was resolved.
+func (f *Fleet) assemble(users []*userTree, m *memory) {
+	f.Platform, f.Overlay = m.platform.platform, m.platform.overlay
+	f.Findings = append(f.Findings, m.platform.findings...)
+	f.Frozen = f.Frozen || m.platform.broken()
+	for _, u := range users {
+		r := m.resolved[u.user]
+		f.Findings = append(f.Findings, u.findings...)
+		f.Findings = append(f.Findings, r.findings...)
+		if len(r.keys) > 0 {
+			f.Keys[u.user] = r.keys
+		}
+		for _, s := range r.spaces {
+			if f.Frozen && !s.Frozen {
+				s = s.freeze()
+			}
+			f.Spaces[s.ID] = s
+		}
+	}
+	f.Findings.Sort()
+}
+
+// freeze returns a frozen copy.
+func (s *Space) freeze() *Space {
+	frozen := *s
+	frozen.Frozen = true
+	return &frozen
 }

@@ -1,0 +1,176 @@
+package schema
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cuelang.org/go/cue"
+	"go.yaml.in/yaml/v3"
+)
+
+var integerPattern = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
+
+// scalar reads a single value: first its type and whether it is one of the
+// texts that are possible, then its bounds, by CUE.
+func (r *reader) scalar(f *field, node *yaml.Node, path fieldPath) any {
+	if node.Kind != yaml.ScalarNode {
+		return r.wrongType(f, node, path, typeName(f))
+	}
+	value, ok := typed(f, node)
+	if !ok {
+		return r.wrongType(f, node, path, typeName(f))
+	}
+	text, isText := value.(string)
+	if isText && f.enum != nil && !slices.Contains(f.enum, text) {
+		help := "write " + strings.Join(f.enum, " or ")
+		if near := nearest(text, f.enum); near != "" && len(f.enum) > 1 {
+			help = "did you mean " + near + "?"
+		}
+		r.page.report(node, Finding{
+			Code: "unknown-value", Path: path.String(),
+			Message: fmt.Sprintf("%s is not %s", r.page.show(node), meant(f)), Help: help,
+		})
+		return nil
+	}
+	if path.String() == "metadata.name" {
+		if err := ValidateName(strings.ToLower(string(r.kind)), text); err != nil {
+			r.page.report(node, Finding{
+				Code: "bad-name", Path: path.String(), Message: brief(err.Error()),
+				Help: "use lower-case letters, digits and single hyphens, " + such(f),
+			})
+			return nil
+		}
+	}
+	if !r.allowed(f, value) {
+		r.reject(f, node, path)
+		return nil
+	}
+	if check := formats[f.format]; check != nil {
+		if err := check(text); err != nil {
+			r.rejectFormat(f, node, path, err)
+			return nil
+		}
+	}
+	return value
+}
+
+// reject says what a value must be.
+func (r *reader) reject(f *field, node *yaml.Node, path fieldPath) {
+	finding := Finding{Code: "bad-value", Path: path.String()}
+	finding.Message = fmt.Sprintf("%s is not %s", r.page.show(node), meant(f))
+	if f.example != "" {
+		finding.Help = "write " + meant(f) + ", " + such(f)
+	}
+	if f.format == formatQuantity {
+		finding.Code = "bad-quantity"
+		finding.Help = quantityHelp(node.Value, f)
+	}
+	r.page.report(node, finding)
+}
+
+// meant is what a value of the field must be.
+func meant(f *field) string {
+	if f.is == "" {
+		return "allowed in this list"
+	}
+	return f.is
+}
+
+// typed returns the value of a node as the field's type.
+func typed(f *field, node *yaml.Node) (any, bool) {
+	switch node.Tag {
+	case tagString, tagTime:
+		return node.Value, f.types&cue.StringKind != 0
+	case tagInt:
+		if f.format == formatQuantity {
+			return node.Value, true
+		}
+		if !integerPattern.MatchString(node.Value) {
+			return nil, false
+		}
+		n, err := strconv.ParseInt(node.Value, 10, 64)
+		return n, err == nil && f.types&cue.IntKind != 0
+	case tagFloat:
+		return node.Value, f.format == formatQuantity
+	case tagBool:
+		return strings.EqualFold(node.Value, "true"), f.types&cue.BoolKind != 0
+	}
+	return nil, false
+}
+
+func typeName(f *field) string {
+	switch {
+	case f.types&cue.StringKind != 0 && f.types&cue.IntKind != 0:
+		return "a text or a number"
+	case f.types&cue.StringKind != 0:
+		return "a text"
+	case f.types&cue.IntKind != 0:
+		return "a whole number"
+	}
+	return "true or false"
+}
+
+// wrongType reports that the node is something else than want and returns nil.
+func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want string) any {
+	finding := Finding{Code: "wrong-type", Path: path.String()}
+	finding.Message = fmt.Sprintf("%s is %s, not %s", r.page.show(node), nodeKind(node), want)
+	if node.Tag == tagNull || node.Kind != yaml.ScalarNode {
+		finding.Message = fmt.Sprintf("is %s, not %s", nodeKind(node), want)
+	}
+	switch {
+	case node.Tag == tagNull:
+		finding.Help = "give it a value, or remove the line"
+	case node.Kind == yaml.ScalarNode && want == "a text":
+		finding.Help = fmt.Sprintf(`put it in quotes: "%s"`, brief(node.Value))
+	case node.Kind == yaml.ScalarNode && integerPattern.MatchString(node.Value) && want == "a whole number":
+		finding.Help = "write it without quotes"
+	case node.Kind == yaml.ScalarNode && want == "a list" && !r.page.secret && !secretValue(node.Value):
+		finding.Help = fmt.Sprintf("put it in brackets: [%s]", brief(node.Value))
+	case f.example != "":
+		finding.Help = "write " + meant(f) + ", " + such(f)
+	}
+	r.page.report(node, finding)
+	return nil
+}
+
+// allowed asks CUE whether the field can have the value, once for each value.
+func (r *reader) allowed(f *field, value any) bool {
+	key := verdict{field: f, text: fmt.Sprint(value), kind: kindOf(value)}
+	if ok, known := r.seen[key]; known {
+		return ok
+	}
+	ok := f.value.Unify(r.ctx.Encode(value)).Validate(cue.Concrete(true)) == nil
+	if len(key.text) <= 256 {
+		r.seen[key] = ok
+	}
+	return ok
+}
+
+func kindOf(value any) cue.Kind {
+	switch value.(type) {
+	case string:
+		return cue.StringKind
+	case bool:
+		return cue.BoolKind
+	}
+	return cue.IntKind
+}
+
+// allowedLength asks CUE whether a list can have n elements, whatever they are.
+func (r *reader) allowedLength(f *field, n int) bool {
+	key := verdict{field: f, text: strconv.Itoa(n), kind: cue.ListKind}
+	if ok, known := r.seen[key]; known {
+		return ok
+	}
+	top := r.ctx.CompileString("_")
+	elements := make([]cue.Value, n)
+	for i := range elements {
+		elements[i] = top
+	}
+	ok := f.value.Unify(r.ctx.NewList(elements...)).Validate() == nil
+	r.seen[key] = ok
+	return ok
+}
