@@ -1,0 +1,212 @@
+package kube
+
+import (
+	"context"
+	"log/slog"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+
+	"bayplan.dev/reconcile"
+	"bayplan.dev/schema"
+)
+
+// pass is one Apply.
+type pass struct {
+	*Cluster
+	id       schema.SpaceID
+	revision schema.Revision
+	// fresh is true when this pass has made the namespace: nothing foreign can
+	// have been there before.
+	fresh bool
+}
+
+// Apply implements reconcile.Cluster.
+//
+// An object is left alone when its intent is the one that it was last applied
+// with and none of our fields has been tampered with. Everything else is sent
+// as a whole. The revision annotation moves with the intent only: what repairs
+// an object keeps it. Nothing follows an object that failed, which is what
+// keeps Pods behind their policies (promise 5).
+func (c *Cluster) Apply(ctx context.Context, id schema.SpaceID, objects []*unstructured.Unstructured, revision schema.Revision) (reconcile.Applied, error) {
+	p := pass{Cluster: c, id: id, revision: revision}
+	var done reconcile.Applied
+	for _, o := range objects {
+		if err := ctx.Err(); err != nil {
+			return done, c.client.wrap(err)
+		}
+		changed, err := p.apply(ctx, o)
+		if err != nil {
+			return done, err
+		}
+		if changed {
+			done.Applied++
+		} else {
+			done.Unchanged++
+		}
+	}
+	return done, nil
+}
+
+func (p *pass) apply(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
+	in, err := newIntent(p.id, o)
+	if err != nil {
+		return false, err
+	}
+	changed, err := p.make(ctx, in)
+	if err != nil {
+		return false, during("apply", in.place, p.client.wrap(err))
+	}
+	return changed, nil
+}
+
+// make proves that what is at the place may be written, and writes it if need be.
+func (p *pass) make(ctx context.Context, in intent) (bool, error) {
+	r := p.view.get(in.place)
+	switch {
+	case r == nil:
+		return true, p.makeUnseen(ctx, in)
+	case !r.ownedBy(p.id):
+		return false, foreign(in.place, p.id)
+	case r.deleting:
+		return false, goesAway(in.place)
+	}
+	changed, err := p.change(ctx, in, r)
+	if supplanted(err) {
+		// Another object stands there now, and the watch hasn't told us yet.
+		return true, p.makeUnseen(ctx, in)
+	}
+	return changed, err
+}
+
+// change writes an object of ours if it isn't as intended.
+func (p *pass) change(ctx context.Context, in intent, r *record) (bool, error) {
+	back, err := p.putBack(ctx, in.place, r)
+	if err != nil {
+		return false, err
+	}
+	if p.unchanged(in, r) {
+		return back, nil
+	}
+	if err := p.admit(ctx, in, r); err != nil {
+		return false, err
+	}
+	return true, p.send(ctx, in, r, r.uid)
+}
+
+// unchanged says whether the object needs no write.
+func (p *pass) unchanged(in intent, r *record) bool {
+	if r.intent != in.digest || r.revision == "" {
+		return false
+	}
+	if r.good != (digest{}) {
+		return r.good == r.fields
+	}
+	want, err := p.shape.intended(in.kind, in.object)
+	if err != nil || want != r.fields {
+		return false
+	}
+	p.view.verified(in.place, r)
+	return true
+}
+
+// makeUnseen writes an object that no watch knows. Either it doesn't exist, or
+// it is foreign and has no label of ours, or ours and has lost it.
+func (p *pass) makeUnseen(ctx context.Context, in intent) error {
+	if in.kind.name() == kindNamespace {
+		return p.makeNamespace(ctx, in)
+	}
+	if p.fresh {
+		return p.send(ctx, in, nil, "")
+	}
+	found, err := p.prove(ctx, in.place)
+	if err != nil {
+		return err
+	}
+	return p.send(ctx, in, nil, found)
+}
+
+// prove returns the uid of our object at the place, "" when there is nothing,
+// and a Conflict error when there is something foreign.
+func (p *pass) prove(ctx context.Context, at place) (types.UID, error) {
+	found, err := p.client.read(ctx, at)
+	switch {
+	case apierrors.IsNotFound(err):
+		return "", nil
+	case err != nil:
+		return "", err
+	case found.Annotations[schema.AnnotationOwner] != p.id.String():
+		return "", foreign(at, p.id)
+	case found.DeletionTimestamp != nil:
+		return "", goesAway(at)
+	}
+	return found.UID, nil
+}
+
+// makeNamespace creates the namespace, which only one can do, so that it is
+// ours from its first moment on, and then applies it.
+func (p *pass) makeNamespace(ctx context.Context, in intent) error {
+	blank := in.kind.new()
+	blank.SetName(in.name)
+	blank.SetAnnotations(map[string]string{schema.AnnotationOwner: p.id.String()})
+	err := p.client.create(ctx, in.place, blank)
+	if err == nil {
+		p.fresh = true
+		return p.send(ctx, in, nil, "")
+	}
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	found, err := p.prove(ctx, in.place)
+	if err != nil {
+		return err
+	}
+	if found == "" {
+		return goesAway(in.place)
+	}
+	return p.send(ctx, in, nil, found)
+}
+
+// send applies the intent. Only an object that was proved to be ours has a uid,
+// and only then are fields taken from others by force.
+func (p *pass) send(ctx context.Context, in intent, was *record, uid types.UID) error {
+	revision := p.revision
+	if was != nil && was.intent == in.digest && was.revision != "" {
+		revision = was.revision
+	}
+	body, err := in.body(revision, uid)
+	if err != nil {
+		return err
+	}
+	live, err := p.client.apply(ctx, in.place, body, applyMode{force: uid != "" || p.fresh})
+	if apierrors.IsNotFound(err) {
+		return schema.Errorf(schema.Unavailable, "its namespace is gone: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	r := p.shape.record(in.kind, live)
+	// Whatever the server has made of it, sending it again changes nothing.
+	r.good = r.fields
+	p.view.put(seen{kind: in.kind.name(), namespace: in.namespace, name: in.name, record: r})
+	p.log.InfoContext(ctx, "object applied", slog.String("space", p.id.String()), slog.String("object", in.String()),
+		slog.String("revision", string(revision)))
+	return nil
+}
+
+// deleted tells the API server to delete exactly the object of the record.
+// Done is false when another stands in its place, which then isn't ours to delete.
+func (c *Cluster) deleted(ctx context.Context, p place, r *record, dependents metav1.DeletionPropagation) (bool, error) {
+	err := c.client.delete(ctx, p, metav1.Preconditions{UID: &r.uid}, dependents)
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
+		return false, nil
+	case err != nil:
+		return false, during("delete", p, c.client.wrap(err))
+	}
+	c.view.leaving(p, r)
+	c.log.InfoContext(ctx, "object deleted", slog.String("object", p.String()))
+	return true, nil
+}

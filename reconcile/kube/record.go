@@ -1,0 +1,115 @@
+package kube
+
+import (
+	"encoding/hex"
+	"strconv"
+	"unique"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"bayplan.dev/schema"
+)
+
+// annotationIntent is the digest of the rendered object without its revision.
+const annotationIntent = "bayplan.dev/intent"
+
+// key names an object within a namespace.
+type key struct {
+	kind kindName
+	name string
+}
+
+// record is all that is kept of an object. It never changes once it is in the
+// view, so that readers need no lock for it.
+type record struct {
+	uid types.UID
+	// version is the resourceVersion; versions of one kind can be compared (KEP-5504).
+	version uint64
+	// owner is the owner annotation.
+	owner string
+	// deleting is true when the object has been told to go.
+	deleting bool
+	// intent is the digest that the object was last applied with, and zero when
+	// somebody else has changed that annotation. So is revision empty.
+	intent   digest
+	revision schema.Revision
+	// fields is the digest of the fields that are ours.
+	fields digest
+	// good is a value of fields that was seen to be what intent leads to.
+	good digest
+	// container is the container's name, from the label.
+	container string
+	// detail is a comparable value of the kind's own, or nil.
+	detail any
+}
+
+// ownedBy says whether the object belongs to the space.
+func (r *record) ownedBy(id schema.SpaceID) bool { return r != nil && r.owner == id.String() }
+
+// same says whether the two say the same but for their versions.
+func (r *record) same(o *record) bool {
+	a, b := *r, *o
+	a.version, b.version = 0, 0
+	a.good, b.good = digest{}, digest{}
+	return a == b
+}
+
+// record makes the record of a live object.
+func (s shape) record(k kind, o object) *record {
+	annotations, labels := o.GetAnnotations(), o.GetLabels()
+	r := &record{
+		uid:       o.GetUID(),
+		version:   versionOf(o),
+		owner:     shared(annotations[schema.AnnotationOwner]),
+		deleting:  o.GetDeletionTimestamp() != nil,
+		container: shared(labels[schema.LabelContainer]),
+	}
+	if k.detail != nil {
+		r.detail = k.detail(o)
+	}
+	if k.observed || r.owner == "" {
+		return r
+	}
+	mine, err := s.owned(k, o)
+	if err != nil {
+		// A server newer than our schema may hold what we can't read. The
+		// digest then stands for "as it was after our last apply".
+		mine = ours{fields: digestOf([]byte(err.Error())), revision: true, intent: true}
+	}
+	r.fields = mine.fields
+	if mine.revision {
+		r.revision = schema.Revision(shared(annotations[schema.AnnotationRevision]))
+	}
+	if mine.intent {
+		r.intent = parseDigest(annotations[annotationIntent])
+	}
+	return r
+}
+
+func versionOf(o metav1.Object) uint64 {
+	v, err := strconv.ParseUint(o.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+func (d digest) String() string { return hex.EncodeToString(d[:]) }
+
+// parseDigest is the inverse of digest.String, and zero for anything else.
+func parseDigest(s string) digest {
+	var d digest
+	if b, err := hex.DecodeString(s); err == nil && len(b) == len(d) {
+		copy(d[:], b)
+	}
+	return d
+}
+
+// shared returns one copy of equal strings; thousands of objects have the same.
+func shared(s string) string {
+	if s == "" {
+		return ""
+	}
+	return unique.Make(s).Value()
+}

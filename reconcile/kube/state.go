@@ -1,0 +1,131 @@
+package kube
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"bayplan.dev/reconcile"
+	"bayplan.dev/schema"
+)
+
+const (
+	stateName = "bayplan-state"
+	stateKey  = "state.json"
+	// AnnotationConfirm on the state's ConfigMap is the revision whose halt an operator lifts.
+	AnnotationConfirm = "bayplan.dev/confirm"
+)
+
+// State implements reconcile.Cluster. Nothing written yet is the zero State.
+func (c *Cluster) State(ctx context.Context) (reconcile.State, error) {
+	held, err := c.client.readState(ctx)
+	if apierrors.IsNotFound(err) {
+		return reconcile.State{}, nil
+	}
+	if err != nil {
+		return reconcile.State{}, during("read", statePlace(), c.client.wrap(err))
+	}
+	return decodeState(held)
+}
+
+func decodeState(held *corev1.ConfigMap) (reconcile.State, error) {
+	var state reconcile.State
+	if data := held.Data[stateKey]; data != "" {
+		if err := json.Unmarshal([]byte(data), &state); err != nil {
+			return reconcile.State{}, schema.Errorf(schema.Invalid, "read %s: %s: %w", statePlace(), stateKey, err)
+		}
+	}
+	state.Confirmed = schema.Revision(held.Annotations[AnnotationConfirm])
+	return state, nil
+}
+
+// SaveState implements reconcile.Cluster. Of two that save at the same time
+// one fails with Conflict. Confirmed isn't saved: only Confirm sets it.
+func (c *Cluster) SaveState(ctx context.Context, state reconcile.State) error {
+	state.Confirmed = ""
+	encoded, err := json.Marshal(state)
+	if err != nil {
+		return schema.Errorf(schema.Internal, "save state: %w", err)
+	}
+	held, err := c.client.readState(ctx)
+	switch {
+	case apierrors.IsNotFound(err):
+		err = c.makeState(ctx, string(encoded))
+	case err == nil && held.Data[stateKey] == string(encoded):
+		return nil
+	case err == nil:
+		// The resourceVersion that was read is the precondition.
+		held.Data = map[string]string{stateKey: string(encoded)}
+		err = c.client.updateState(ctx, held)
+	}
+	if err != nil {
+		return during("save", statePlace(), c.client.wrap(err))
+	}
+	c.log.DebugContext(ctx, "state saved", slog.String("revision", string(state.Synced)))
+	return nil
+}
+
+// Confirm lifts the halt of the revision: the deletions that it holds back may
+// be done. Whoever syncs is told by the watch.
+func (c *Cluster) Confirm(ctx context.Context, revision schema.Revision) error {
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"annotations": map[string]any{AnnotationConfirm: string(revision)},
+	}})
+	if err != nil {
+		return schema.Errorf(schema.Internal, "confirm: %w", err)
+	}
+	_, err = c.client.patchState(ctx, body)
+	if apierrors.IsNotFound(err) {
+		return schema.Errorf(schema.NotFound, "confirm %s: nothing is halted: %s doesn't exist", revision.Short(), statePlace())
+	}
+	if err != nil {
+		return during("confirm in", statePlace(), c.client.wrap(err))
+	}
+	c.log.InfoContext(ctx, "halt confirmed", slog.String("revision", string(revision)))
+	return nil
+}
+
+func statePlace() place {
+	return place{kind: kindNamed(kindConfigMap), namespace: schema.SystemNamespace, name: stateName}
+}
+
+func systemMeta(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{schema.LabelManagedBy: schema.ManagedBy}}
+}
+
+func (c *Cluster) makeState(ctx context.Context, encoded string) error {
+	at := place{kind: kindNamed(kindNamespace), name: schema.SystemNamespace}
+	err := c.client.create(ctx, at, &corev1.Namespace{ObjectMeta: systemMeta("", schema.SystemNamespace)})
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	return c.client.create(ctx, statePlace(), &corev1.ConfigMap{
+		ObjectMeta: systemMeta(schema.SystemNamespace, stateName),
+		Data:       map[string]string{stateKey: encoded},
+	})
+}
+
+func (c *client) readState(ctx context.Context) (*corev1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	held := &corev1.ConfigMap{}
+	return held, c.request(statePlace(), "GET").Do(ctx).Into(held)
+}
+
+func (c *client) updateState(ctx context.Context, held *corev1.ConfigMap) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	return c.request(statePlace(), "PUT").Body(held).Do(ctx).Error()
+}
+
+func (c *client) patchState(ctx context.Context, body []byte) (*corev1.ConfigMap, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	held := &corev1.ConfigMap{}
+	return held, c.request(statePlace(), "PATCH").SetHeader("Content-Type", string(types.MergePatchType)).Body(body).Do(ctx).Into(held)
+}

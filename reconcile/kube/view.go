@@ -1,0 +1,294 @@
+package kube
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"bayplan.dev/schema"
+)
+
+// view is what the watches say, by namespace. It is safe for concurrent use.
+type view struct {
+	notify      func(schema.SpaceID)
+	notifyState func()
+
+	mu     sync.RWMutex
+	spaces map[string]*space
+	// simulated are the nodes that run no real containers.
+	simulated map[string]bool
+}
+
+// space is what is known of one namespace.
+type space struct {
+	id        schema.SpaceID
+	namespace *record
+	objects   map[key]*record
+}
+
+func newView(notify func(schema.SpaceID), notifyState func()) *view {
+	if notify == nil {
+		notify = func(schema.SpaceID) {}
+	}
+	if notifyState == nil {
+		notifyState = func() {}
+	}
+	return &view{notify: notify, notifyState: notifyState, spaces: map[string]*space{}, simulated: map[string]bool{}}
+}
+
+// seen is one object as a watch or the answer to a write told it.
+type seen struct {
+	kind      kindName
+	namespace string
+	name      string
+	record    *record
+}
+
+// spaceName is the namespace that the object says something about.
+func (s seen) spaceName() string {
+	if s.kind == kindNamespace {
+		return s.name
+	}
+	return s.namespace
+}
+
+// put takes the object in unless something newer is known already: a watch
+// may be behind the answers to our own writes.
+func (v *view) put(s seen) {
+	if v.elsewhere(s, true) {
+		return
+	}
+	id, err := schema.ParseNamespace(s.spaceName())
+	if err != nil {
+		return
+	}
+	v.mu.Lock()
+	changed := v.putLocked(id, s)
+	v.mu.Unlock()
+	if changed {
+		v.notify(id)
+	}
+}
+
+func (v *view) putLocked(id schema.SpaceID, s seen) bool {
+	sp := v.spaces[s.spaceName()]
+	if sp == nil {
+		sp = &space{id: id, objects: map[key]*record{}}
+		v.spaces[s.spaceName()] = sp
+	}
+	old := sp.get(s)
+	if old != nil && s.record.version < old.version {
+		return false
+	}
+	next := inherit(old, s.record)
+	sp.set(s, next)
+	return old == nil || !old.same(next)
+}
+
+// inherit carries over what a single state of an object can't tell.
+func inherit(old, next *record) *record {
+	if old == nil || old.uid != next.uid {
+		return next
+	}
+	r := *next
+	if r.good == (digest{}) && old.intent == r.intent {
+		r.good = old.good
+	}
+	if before, ok := old.detail.(podDetail); ok {
+		if now, ok := r.detail.(podDetail); ok {
+			now.wasReady = now.wasReady || before.ready || before.wasReady
+			r.detail = now
+		}
+	}
+	return &r
+}
+
+// remove forgets the object unless a newer one has taken its place.
+func (v *view) remove(s seen) {
+	if v.elsewhere(s, false) {
+		return
+	}
+	v.mu.Lock()
+	sp := v.spaces[s.spaceName()]
+	if sp == nil {
+		v.mu.Unlock()
+		return
+	}
+	old := sp.get(s)
+	changed := old != nil && old.version <= s.record.version
+	if changed {
+		sp.set(s, nil)
+		v.drop(s.spaceName(), sp)
+	}
+	v.mu.Unlock()
+	if changed {
+		v.notify(sp.id)
+	}
+}
+
+// replace makes a complete list of one kind the truth. What is newer than the
+// list stays.
+func (v *view) replace(kind kindName, list []seen, version uint64) {
+	present := make(map[string]map[string]bool, len(list))
+	for _, s := range list {
+		names := present[s.spaceName()]
+		if names == nil {
+			names = map[string]bool{}
+			present[s.spaceName()] = names
+		}
+		names[s.name] = true
+	}
+	for _, s := range v.absent(kind, present, version) {
+		v.remove(s)
+	}
+	for _, s := range list {
+		v.put(s)
+	}
+}
+
+// absent lists the objects of the kind that are known and not present.
+func (v *view) absent(kind kindName, present map[string]map[string]bool, version uint64) []seen {
+	gone := func(namespace, name string) seen {
+		return seen{kind: kind, namespace: namespace, name: name, record: &record{version: version}}
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var list []seen
+	if kind == kindNode {
+		for name := range v.simulated {
+			if !present[""][name] {
+				list = append(list, gone("", name))
+			}
+		}
+		return list
+	}
+	for namespace, sp := range v.spaces {
+		if kind == kindNamespace {
+			if sp.namespace != nil && !present[namespace][namespace] {
+				list = append(list, gone("", namespace))
+			}
+			continue
+		}
+		for k := range sp.objects {
+			if k.kind == kind && !present[namespace][k.name] {
+				list = append(list, gone(namespace, k.name))
+			}
+		}
+	}
+	return list
+}
+
+// elsewhere takes what isn't of any space and says whether it was that.
+func (v *view) elsewhere(s seen, exists bool) bool {
+	switch {
+	case s.kind == kindNode:
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if exists {
+			v.simulated[s.name] = true
+		} else {
+			delete(v.simulated, s.name)
+		}
+		return true
+	case s.kind == kindConfigMap && s.namespace == schema.SystemNamespace:
+		if s.name == stateName {
+			v.notifyState()
+		}
+		return true
+	}
+	return false
+}
+
+func (sp *space) get(s seen) *record {
+	if s.kind == kindNamespace {
+		return sp.namespace
+	}
+	return sp.objects[key{s.kind, s.name}]
+}
+
+func (sp *space) set(s seen, r *record) {
+	switch {
+	case s.kind == kindNamespace:
+		sp.namespace = r
+	case r == nil:
+		delete(sp.objects, key{s.kind, s.name})
+	default:
+		sp.objects[key{s.kind, s.name}] = r
+	}
+}
+
+// drop forgets a namespace of which nothing is left.
+func (v *view) drop(namespace string, sp *space) {
+	if sp.namespace == nil && len(sp.objects) == 0 {
+		delete(v.spaces, namespace)
+	}
+}
+
+// get returns what is known of the object, or nil.
+func (v *view) get(p place) *record {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	s := seen{kind: p.kind.name(), namespace: p.namespace, name: p.name}
+	sp := v.spaces[s.spaceName()]
+	if sp == nil {
+		return nil
+	}
+	return sp.get(s)
+}
+
+// snapshot is a copy of what is known of one namespace.
+func (v *view) snapshot(id schema.SpaceID) space {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	sp := v.spaces[id.Namespace()]
+	if sp == nil {
+		return space{id: id}
+	}
+	return space{id: id, namespace: sp.namespace, objects: maps.Clone(sp.objects)}
+}
+
+// leaving marks an object that was told to go, until the watch says that it has.
+func (v *view) leaving(p place, was *record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := seen{kind: p.kind.name(), namespace: p.namespace, name: p.name}
+	sp := v.spaces[s.spaceName()]
+	if sp == nil || sp.get(s) != was {
+		return
+	}
+	r := *was
+	r.deleting = true
+	sp.set(s, &r)
+}
+
+// owned lists the spaces whose namespace is ours.
+func (v *view) owned() []schema.SpaceID {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var ids []schema.SpaceID
+	for _, sp := range v.spaces {
+		if sp.namespace.ownedBy(sp.id) {
+			ids = append(ids, sp.id)
+		}
+	}
+	slices.SortFunc(ids, schema.SpaceID.Compare)
+	return ids
+}
+
+func (v *view) isSimulated(node string) bool {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	return v.simulated[node]
+}
+
+// verified remembers that the object was seen to be as intended.
+func (v *view) verified(p place, was *record) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	s := seen{kind: p.kind.name(), namespace: p.namespace, name: p.name}
+	if sp := v.spaces[s.spaceName()]; sp != nil && sp.get(s) == was {
+		r := *was
+		r.good = r.fields
+		sp.set(s, &r)
+	}
+}
