@@ -117,7 +117,7 @@ func everything() *schema.Fleet {
 	return f
 }
 
-func withOverlay(t *testing.T, f *schema.Fleet, dir string) *schema.Fleet {
+func withOverlay(t testing.TB, f *schema.Fleet, dir string) *schema.Fleet {
 	t.Helper()
 	files := map[string][]byte{}
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -138,7 +138,7 @@ func withOverlay(t *testing.T, f *schema.Fleet, dir string) *schema.Fleet {
 	return f
 }
 
-func only(t *testing.T, f *schema.Fleet) schema.SpaceID {
+func only(t testing.TB, f *schema.Fleet) schema.SpaceID {
 	t.Helper()
 	ids := f.SpaceIDs()
 	if len(ids) != 1 {

@@ -21,7 +21,6 @@ import (
 // gate is the one place that every object passes before it may be applied,
 // whoever made it. It trusts neither the overlay nor the builder.
 type gate struct {
-	namespace string
 	security  api.LevelVersion
 	evaluator policy.Evaluator
 	// base are the objects before the overlay, and those that it adds by name.
@@ -47,7 +46,6 @@ func (r refusal) Error() string {
 
 func newGate(b builder, evaluator policy.Evaluator, base, added []object) *gate {
 	g := &gate{
-		namespace: b.space.ID.Namespace(),
 		security:  b.security(),
 		evaluator: evaluator,
 		base:      make(map[ref]object, len(base)+len(added)),
@@ -103,7 +101,9 @@ func (g *gate) require(ok bool, o object, field, rule string) {
 }
 
 func (g *gate) checkMeta(o, base object) {
-	g.require(o.GetNamespace() == base.GetNamespace(), o, "metadata.namespace", fmt.Sprintf("must stay %q", base.GetNamespace()))
+	if o.GetNamespace() != base.GetNamespace() {
+		g.refuse(o, "metadata.namespace", fmt.Sprintf("must stay %q", base.GetNamespace()))
+	}
 	g.require(len(o.GetOwnerReferences()) == 0, o, "metadata.ownerReferences", "must be absent: nobody but Bayplan owns what it applies")
 	g.require(len(o.GetFinalizers()) == 0, o, "metadata.finalizers", "must be absent: they would keep the space from being deleted")
 	g.require(o.GetGenerateName() == "", o, "metadata.generateName", "must be absent")
@@ -116,6 +116,9 @@ func (g *gate) checkMeta(o, base object) {
 // checkAnnotations refuses every annotation that isn't Bayplan's own: they
 // configure controllers, and say who owns what.
 func (g *gate) checkAnnotations(o object, field string, got, want map[string]string) {
+	if maps.Equal(got, want) {
+		return
+	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		if _, ours := want[key]; !ours {
 			g.refuse(o, field, fmt.Sprintf("%s is not an annotation of Bayplan's", key))
@@ -126,6 +129,9 @@ func (g *gate) checkAnnotations(o object, field string, got, want map[string]str
 
 // checkLabels lets labels be added, but not those that Bayplan and the API server read.
 func (g *gate) checkLabels(o object, field string, got, want map[string]string) {
+	if maps.Equal(got, want) {
+		return
+	}
 	for _, key := range slices.Sorted(maps.Keys(got)) {
 		if _, ours := want[key]; !ours && reserved(key) {
 			g.refuse(o, field, fmt.Sprintf("%s is reserved", key))

@@ -71,12 +71,12 @@ func (b builder) overlay(o schema.Overlay, base []object) (final, added []object
 	if len(findings) > 0 {
 		return nil, nil, refuseOverlay(findings)
 	}
-	for _, a := range read.added {
-		added = append(added, b.stamp(a))
+	if added, err = b.stampAll(read.added, base); err != nil {
+		return nil, nil, err
 	}
 	final, err = read.kustomize(slices.Concat(base, added))
 	if err != nil {
-		return nil, nil, schema.Errorf(schema.Invalid, "%s: %w", overlayFile(kustomizationFile), err)
+		return nil, nil, schema.Errorf(schema.Invalid, "%w", err)
 	}
 	b.refit(base, final)
 	order(final)
@@ -89,6 +89,23 @@ func refuseOverlay(findings schema.Findings) error {
 		errs = append(errs, fmt.Errorf("%s: %s: %s (%s)", f.Position, f.Path, f.Message, f.Help))
 	}
 	return schema.Errorf(schema.Invalid, "%w", errors.Join(errs...))
+}
+
+// stampAll stamps all of them; their names must be free.
+func (b builder) stampAll(objects []addedObject, base []object) ([]object, error) {
+	taken := make(map[ref]bool, len(base))
+	for _, o := range base {
+		taken[refOf(o)] = true
+	}
+	var stamped []object
+	for _, a := range objects {
+		if taken[refOf(a.object)] {
+			return nil, schema.Errorf(schema.Invalid, "%w", refusal{object: refOf(a.object), field: "metadata.name", rule: "is taken: " + a.source + " must choose another"})
+		}
+		taken[refOf(a.object)] = true
+		stamped = append(stamped, b.stamp(a))
+	}
+	return stamped, nil
 }
 
 // stamp makes an added object one of the space's own.

@@ -113,7 +113,11 @@ func (r *reader) patchBody(n *yaml.Node, path string, content []byte) {
 	for _, f := range inner.findings {
 		r.find(n, f.Code, path, f.Message, f.Help)
 	}
-	if root == nil || root.Kind != yaml.SequenceNode {
+	switch {
+	case root == nil || root.Kind == yaml.MappingNode:
+		return
+	case root.Kind != yaml.SequenceNode:
+		r.find(n, "overlay-value", path, "must be an object, or a list of JSON patch operations", "see kustomize's patches")
 		return
 	}
 	for i, operation := range root.Content {
@@ -161,6 +165,10 @@ func (r *reader) resource(n *yaml.Node, path string) {
 
 func (r *reader) object(n *yaml.Node) object {
 	const help = "kustomization.yaml may add NetworkPolicies and ConfigMaps"
+	if n.Kind != yaml.MappingNode {
+		r.find(n, "overlay-object", "", "is not an object", help)
+		return nil
+	}
 	u := &unstructured.Unstructured{}
 	text, err := yaml.Marshal(n)
 	if err == nil {

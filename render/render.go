@@ -73,10 +73,18 @@ func (r *Renderer) Space(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Un
 	}
 	objects, err := r.render(f, space)
 	if err != nil {
-		return nil, schema.Errorf(schema.CodeOf(err), "render space %s: %w", id, err)
+		return nil, schema.Errorf(schema.CodeOf(err), "render space %s%s: %w", id, with(f.Overlay), err)
 	}
 	r.cache.put(key, objects)
 	return slices.Clone(objects), nil
+}
+
+// with names the file to look at besides the space's own.
+func with(o schema.Overlay) string {
+	if len(o.Files) == 0 {
+		return ""
+	}
+	return " with " + overlayFile(kustomizationFile)
 }
 
 func (r *Renderer) render(f *schema.Fleet, space *schema.Space) ([]*unstructured.Unstructured, error) {

@@ -55,7 +55,7 @@ var cases = map[string]func() *schema.Fleet{
 	},
 }
 
-func golden(t *testing.T, name string) *schema.Fleet {
+func golden(t testing.TB, name string) *schema.Fleet {
 	t.Helper()
 	f := cases[name]()
 	if dir := filepath.Join("testdata", name, "platform"); isFolder(dir) {
@@ -232,39 +232,43 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// TestConcurrent renders spaces with an overlay at once; kustomize's global
-// state must not show.
+// TestConcurrent renders one fleet many times at once; neither kustomize's
+// global state nor what the fleet shares must show.
 func TestConcurrent(t *testing.T) {
-	f := golden(t, "overlay")
-	id := only(t, f)
-	want := string(renderYAML(t, render.New(), f, id))
-	r := render.New()
-	var group sync.WaitGroup
-	for range 8 {
-		group.Go(func() {
-			objects, err := r.Space(f, id)
-			if err != nil {
-				t.Error(err)
-				return
+	for _, name := range []string{"everything", "overlay"} {
+		t.Run(name, func(t *testing.T) {
+			f := golden(t, name)
+			id := only(t, f)
+			want := string(renderYAML(t, render.New(), f, id))
+			r := render.New()
+			var group sync.WaitGroup
+			for range 8 {
+				group.Go(func() {
+					objects, err := r.Space(f, id)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					got, err := render.YAML(objects)
+					if err != nil {
+						t.Error(err)
+					}
+					if diff := cmp.Diff(want, string(got)); diff != "" {
+						t.Errorf("(-want +got):\n%s", diff)
+					}
+				})
 			}
-			got, err := render.YAML(objects)
-			if err != nil {
-				t.Error(err)
-			}
-			if diff := cmp.Diff(want, string(got)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			group.Wait()
 		})
 	}
-	group.Wait()
 }
 
+// BenchmarkSpace is cold: the fleets have no digests, so nothing is remembered.
 func BenchmarkSpace(b *testing.B) {
-	spaces := map[string]func() *schema.Fleet{"minimal": cases["minimal"], "everything": everything}
-	for name, fleet := range spaces {
+	for _, name := range []string{"minimal", "everything", "overlay"} {
 		b.Run(name, func(b *testing.B) {
-			f, r := fleet(), render.New()
-			id := f.SpaceIDs()[0]
+			f, r := golden(b, name), render.New()
+			id := only(b, f)
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := r.Space(f, id); err != nil {
