@@ -1,0 +1,85 @@
+package webhook
+
+import (
+	"context"
+	"net/http"
+	"reflect"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"bayplan.dev/schema"
+)
+
+// newOpenAPI returns the document that routes are added to, served at
+// /openapi.json and /openapi.yaml.
+func newOpenAPI(r chi.Router, version string) huma.API {
+	config := huma.DefaultConfig("Bayplan", version)
+	config.Info.Description = "A container cloud whose desired state is a Git repository. " +
+		"Reads answer from memory: what the repository says, and what became of it in the cluster."
+	// The built-in page would load scripts from elsewhere; docs.go has our own.
+	config.DocsPath = ""
+	config.SchemasPath = ""
+	config.CreateHooks = nil
+	config.Transformers = []huma.Transformer{retell}
+	api := humachi.New(r, config)
+	describe(api.OpenAPI().Components.Schemas)
+	return api
+}
+
+// read adds a route that answers from the fleet: 503 as long as there is none.
+func read[I, O any](a *API, op huma.Operation, handler func(*schema.Fleet, *I) (*O, error)) {
+	op.Method = http.MethodGet
+	op.Responses = a.problems()
+	huma.Register(a.api, op, func(ctx context.Context, in *I) (*O, error) {
+		fleet := a.opts.Fleet()
+		if fleet == nil {
+			return nil, a.fail(ctx, schema.Errorf(schema.Unavailable, "the repository hasn't been read yet"))
+		}
+		out, err := handler(fleet, in)
+		if err != nil {
+			return nil, a.fail(ctx, err)
+		}
+		return out, nil
+	})
+	a.forgetErrorModel()
+}
+
+// plain adds a route that speaks HTTP itself, and documents it.
+func (a *API) plain(r chi.Router, op huma.Operation, handler http.HandlerFunc) {
+	for code, response := range a.problems() {
+		if op.Responses == nil {
+			op.Responses = map[string]*huma.Response{}
+		}
+		op.Responses[code] = response
+	}
+	a.api.OpenAPI().AddOperation(&op)
+	r.MethodFunc(op.Method, op.Path, handler)
+}
+
+// problems documents that every error is a Problem.
+func (a *API) problems() map[string]*huma.Response {
+	problem := a.schemaOf(reflect.TypeFor[Problem]())
+	return map[string]*huma.Response{"default": {
+		Description: "Anything that isn't as asked for.",
+		Content:     map[string]*huma.MediaType{problemType: {Schema: problem}},
+	}}
+}
+
+func (a *API) schemaOf(t reflect.Type) *huma.Schema {
+	return a.api.OpenAPI().Components.Schemas.Schema(t, true, t.Name())
+}
+
+// forgetErrorModel takes huma's own model of errors out of the document: Register
+// puts it there, but retell lets none of it out.
+func (a *API) forgetErrorModel() {
+	schemas := a.api.OpenAPI().Components.Schemas.Map()
+	delete(schemas, "ErrorModel")
+	delete(schemas, "ErrorDetail")
+}
+
+// content is a response with a body of one media type.
+func content(description, mediaType string, s *huma.Schema) *huma.Response {
+	return &huma.Response{Description: description, Content: map[string]*huma.MediaType{mediaType: {Schema: s}}}
+}

@@ -1,0 +1,151 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"bayplan.dev/schema"
+)
+
+const (
+	transportSocket = "websocket"
+	socketReadLimit = 4096
+	// maxCloseReason is what a close frame holds (RFC 6455, 5.5).
+	maxCloseReason = 123
+)
+
+func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		w.Header().Set("Upgrade", "websocket")
+		a.refuse(w, r, newProblem(http.StatusUpgradeRequired, codeUpgrade,
+			streamSocketPath+" is a WebSocket; "+streamEventsPath+" streams over plain HTTP"))
+		return
+	}
+	ctx, p, sub, err := a.join(r, transportSocket)
+	if err != nil {
+		a.refuse(w, r, err)
+		return
+	}
+	defer a.part(p, sub)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: a.opts.Origins})
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow() //nolint:errcheck // only the first close counts
+	conn.SetReadLimit(socketReadLimit)
+
+	go listen(r.Context(), conn, p)
+	slow := a.streams.metrics.slow.WithLabelValues(transportSocket).Inc
+	err = a.pump(ctx, sub, &socket{conn: conn, pace: a.streams.pace, slow: slow})
+	a.hangUp(r.Context(), conn, err)
+}
+
+// listen reads what keeps the connection going, until it is closed: pongs and
+// the close frame. It ends the stream when the reader goes away or talks, for
+// it has nothing to say. Closing politely needs this side alive, so it must not
+// end with the stream. (Conn.CloseRead would wait for itself here.)
+func listen(ctx context.Context, conn *websocket.Conn, p *place) {
+	if _, _, err := conn.Reader(ctx); err != nil {
+		p.end(errors.Join(errCut, err))
+		return
+	}
+	p.end(errTalks)
+}
+
+// errTalks ends the stream of a reader that sends messages.
+var errTalks = errors.New("this stream goes one way")
+
+// join takes a place among the streams and in the hub.
+func (a *API) join(r *http.Request, transport string) (context.Context, *place, Subscription, error) {
+	if err := a.checkOrigin(r); err != nil {
+		return nil, nil, nil, err
+	}
+	seq, fresh, err := since(r)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	ctx, p, err := a.streams.enter(r.Context(), transport)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return ctx, p, a.opts.Subscribe(seq, fresh), nil
+}
+
+func (a *API) part(p *place, sub Subscription) {
+	sub.Close()
+	a.streams.leave(p)
+}
+
+// hangUp tells the reader why, unless it is the one who went.
+func (a *API) hangUp(ctx context.Context, conn *websocket.Conn, err error) {
+	code, reason := websocket.StatusInternalError, "something is wrong inside"
+	switch {
+	case errors.Is(err, errGoingDown):
+		code, reason = websocket.StatusGoingAway, errGoingDown.Error()
+	case errors.Is(err, errTalks):
+		code, reason = websocket.StatusPolicyViolation, errTalks.Error()
+	case errors.Is(err, errSlow):
+		code, reason = websocket.StatusTryAgainLater, "reader too slow; reconnect with ?since= of the last frame"
+	case errors.Is(err, context.Canceled), errors.Is(err, errCut):
+		return
+	default:
+		switch schema.CodeOf(err) {
+		case schema.Exceeded, schema.Unavailable:
+			code, reason = websocket.StatusTryAgainLater, err.Error()
+		default:
+			a.log.ErrorContext(ctx, "stream failed", "request", requestIDOf(ctx), "err", err)
+		}
+	}
+	if err := conn.Close(code, strings.ToValidUTF8(reason[:min(len(reason), maxCloseReason)], "")); err != nil {
+		a.log.DebugContext(ctx, "stream not closed politely", "request", requestIDOf(ctx), "err", err)
+	}
+}
+
+// errCut means that the connection is gone: nothing can be said on it anymore.
+var errCut = errors.New("connection cut")
+
+// socket writes frames to a WebSocket.
+type socket struct {
+	conn *websocket.Conn
+	pace pace
+	slow func()
+}
+
+// send gives a slow reader two deadlines: past the first it is told to come
+// back once the frame is through, past the second the connection is cut, since
+// nothing can be said in the middle of a frame.
+func (s *socket) send(ctx context.Context, _ uint64, data []byte) error {
+	soft := s.pace.allow(len(data))
+	// The library closes the connection when ctx ends in the middle of a write.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), soft+s.pace.cut)
+	defer cancel()
+	late := time.AfterFunc(soft, s.slow)
+	err := s.conn.Write(ctx, websocket.MessageText, data)
+	inTime := late.Stop()
+	switch {
+	case err != nil:
+		return errors.Join(errCut, err)
+	case !inTime:
+		return errSlow
+	}
+	return nil
+}
+
+func (s *socket) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.pace.slow)
+	defer cancel()
+	if err := s.conn.Ping(ctx); err != nil {
+		return errors.Join(errCut, err)
+	}
+	return nil
+}
+
+// allow is how long a reader may take for so many bytes.
+func (p pace) allow(bytes int) time.Duration {
+	return p.slow + time.Duration(bytes/slowRate)*time.Second
+}

@@ -1,0 +1,231 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"bayplan.dev/schema"
+)
+
+// Subscription is one reader's place in the stream of frames. Two frames of
+// the same type and number hold the same.
+type Subscription interface {
+	// Next waits for frames and returns them in order. It loses nothing when
+	// ctx ends. Any other error ends the stream; Exceeded and Unavailable ask
+	// the client to come back.
+	Next(ctx context.Context) ([]schema.Frame, error)
+	Close()
+}
+
+const (
+	streamSocketPath = "/compute/ws"
+	streamEventsPath = "/compute/events"
+
+	defaultMaxStreams = 1 << 14
+)
+
+// The pace of a stream.
+const (
+	pingEvery = 25 * time.Second
+	// slowAfter is how long a reader may take for a frame, and a second more for each slowRate bytes.
+	slowAfter = 5 * time.Second
+	slowRate  = 64 << 10
+	// cutAfter is how much longer a slow reader may take to still be told why it is dropped.
+	cutAfter = 5 * time.Second
+)
+
+// errSlow ends the stream of a reader that can't keep up.
+var errSlow = errors.New("reader too slow")
+
+// errGoingDown is why streams end when the server does.
+var errGoingDown = errors.New("the server is going down")
+
+// streams counts the open streams and ends them together.
+type streams struct {
+	metrics *streamMetrics
+	max     int
+	pace    pace
+
+	mu     sync.Mutex
+	open   map[*place]struct{}
+	closed bool
+	ended  sync.WaitGroup
+}
+
+// place is one open stream.
+type place struct {
+	transport string
+	end       context.CancelCauseFunc
+}
+
+// pace is the timing of a stream; a test needn't wait as long as people do.
+type pace struct {
+	ping, slow, cut time.Duration
+}
+
+func newStreams(limit int, m *streamMetrics) *streams {
+	if limit == 0 {
+		limit = defaultMaxStreams
+	}
+	return &streams{
+		metrics: m, max: limit, open: map[*place]struct{}{},
+		pace: pace{ping: pingEvery, slow: slowAfter, cut: cutAfter},
+	}
+}
+
+// enter takes a place, which leave gives back. The context also ends, with
+// errGoingDown, when the streams are closed.
+func (s *streams) enter(ctx context.Context, transport string) (context.Context, *place, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
+		return nil, nil, schema.Errorf(schema.Unavailable, "%w", errGoingDown)
+	case len(s.open) >= s.max:
+		return nil, nil, schema.Errorf(schema.Unavailable, "all %d streams are taken", s.max)
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	p := &place{transport: transport, end: end}
+	s.open[p] = struct{}{}
+	s.ended.Add(1)
+	s.metrics.open.WithLabelValues(transport).Inc()
+	return ctx, p, nil
+}
+
+func (s *streams) leave(p *place) {
+	p.end(nil)
+	s.metrics.open.WithLabelValues(p.transport).Dec()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, p)
+	s.ended.Done()
+}
+
+func (s *streams) close() {
+	s.mu.Lock()
+	s.closed = true
+	for p := range s.open {
+		p.end(errGoingDown)
+	}
+	s.mu.Unlock()
+	s.ended.Wait()
+}
+
+// sink is the way to one reader.
+type sink interface {
+	// send writes one frame; errSlow means that the reader took too long.
+	send(ctx context.Context, seq uint64, data []byte) error
+	// ping finds out whether a silent reader is still there.
+	ping(ctx context.Context) error
+}
+
+// pump moves frames from the hub to a reader until either has enough, or ctx
+// ends. It is the only writer of the sink.
+func (a *API) pump(ctx context.Context, sub Subscription, to sink) error {
+	for {
+		frames, err := next(ctx, sub, a.streams.pace.ping)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, context.DeadlineExceeded):
+			if err := to.ping(ctx); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+		for _, f := range frames {
+			data, err := a.frames.encode(f)
+			if err != nil {
+				return fmt.Errorf("encode %s frame %d: %w", f.Type, f.Seq, err)
+			}
+			if err := to.send(ctx, f.Seq, data); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func next(ctx context.Context, sub Subscription, wait time.Duration) ([]schema.Frame, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	return sub.Next(ctx)
+}
+
+// since reads where a reader wants to go on. A browser repeats the URL of its
+// first request when it reconnects, so Last-Event-ID goes before the query.
+func since(r *http.Request) (seq uint64, fresh bool, err error) {
+	if last := r.Header.Get("Last-Event-Id"); last != "" {
+		if seq, err := strconv.ParseUint(last, 10, 64); err == nil {
+			return seq, false, nil
+		}
+	}
+	raw := r.URL.Query().Get("since")
+	if raw == "" {
+		return 0, true, nil
+	}
+	if seq, err = strconv.ParseUint(raw, 10, 64); err != nil {
+		return 0, false, schema.Errorf(schema.Invalid, "query.since: %q is not the number of a frame", raw)
+	}
+	return seq, false, nil
+}
+
+// checkOrigin refuses pages of other hosts: a browser would send the user's
+// credentials along with their requests.
+func (a *API) checkOrigin(r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err == nil && strings.EqualFold(u.Host, r.Host) {
+		return nil
+	}
+	for _, pattern := range a.opts.Origins {
+		if err == nil && originMatches(pattern, u) {
+			return nil
+		}
+	}
+	return schema.Errorf(schema.Forbidden, "pages of %q may not open streams here", origin)
+}
+
+func originMatches(pattern string, origin *url.URL) bool {
+	target := origin.Host
+	if strings.Contains(pattern, "://") {
+		target = origin.Scheme + "://" + origin.Host
+	}
+	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(target))
+	return ok && err == nil
+}
+
+func (a *API) streamRoutes() {
+	frame := a.schemaOf(typeOfFrame)
+	for _, t := range frameData {
+		a.schemaOf(t)
+	}
+	query := []*huma.Param{{
+		Name: "since", In: "query", Schema: &huma.Schema{Type: huma.TypeInteger},
+		Description: "The last frame seen: what came after it follows, or a fresh snapshot when that is no longer known.",
+	}}
+	a.plain(a.router, huma.Operation{
+		Method: http.MethodGet, Path: streamSocketPath, OperationID: "watch", Tags: []string{"streams"},
+		Summary: "Stream status frames over a WebSocket", Description: frameDoc, Parameters: query,
+		Responses: map[string]*huma.Response{"101": content("One frame a text message.", "application/json", frame)},
+	}, a.serveSocket)
+	a.plain(a.router, huma.Operation{
+		Method: http.MethodGet, Path: streamEventsPath, OperationID: "watch-events", Tags: []string{"streams"},
+		Summary: "Stream status frames as server-sent events", Description: frameDoc, Parameters: query,
+		Responses: map[string]*huma.Response{"200": content("One frame a message; its id is the frame's seq.", "text/event-stream", frame)},
+	}, a.serveEvents)
+}

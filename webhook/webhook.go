@@ -1,0 +1,140 @@
+// Package webhook is the door of the house for HTTP: push hooks of the forges,
+// the routes that read what a fleet says and what became of it, the stream of
+// status frames over WebSocket and SSE, health, and the OpenAPI document with
+// a page to browse it.
+//
+// A push hook is a hint to go and look, never data: it is checked against the
+// forge's secret and then pokes the loop. Every read answers from memory, so
+// that neither the repository nor the cluster is asked for it. Errors are
+// problems as in RFC 9457, all made in problem.go.
+//
+// New wires the routes and starts nothing. Server puts a handler behind the
+// timeouts that the open internet asks for; Close ends the streams.
+package webhook
+
+import (
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bayplan.dev/schema"
+)
+
+// Hub knows what became of each container. It answers from memory and is safe
+// for concurrent use.
+type Hub interface {
+	Container(id schema.ContainerID) (schema.ContainerStatus, bool)
+	Containers() []schema.ContainerStatus
+	Sync() schema.SyncStatus
+}
+
+// VolumeStatus is what the cluster says of one volume's claim.
+type VolumeStatus struct {
+	Phase    string
+	Capacity string
+	// DeleteAfter is the end of the grace period of a claim whose file is gone.
+	DeleteAfter time.Time
+}
+
+// Options are what the API needs of the rest of the house. Fleet, Hub,
+// Subscribe, Poke and Log are required; what else is nil or empty is left out.
+type Options struct {
+	Log *slog.Logger
+	// Version is the version of the program, for the OpenAPI document.
+	Version string
+
+	// Fleet is the head as loaded; nil before the first load.
+	Fleet func() *schema.Fleet
+	Hub   Hub
+	// Subscribe joins the stream of frames: behind the frame with the number
+	// since where that is still known, else, and when fresh, with a snapshot.
+	Subscribe func(since uint64, fresh bool) Subscription
+	// Owned lists the spaces that the cluster holds, those whose folder is gone included.
+	Owned func() []schema.SpaceID
+	// Volumes are the claims of a space, by the volume's name.
+	Volumes func(schema.SpaceID) map[string]VolumeStatus
+	// Poke tells the loop to look at the repository. It must not block.
+	Poke func()
+	// Ready says why the house can't serve yet, or nil.
+	Ready func() error
+	// Schema is the JSON Schema of a kind, such as "container"; NotFound for others.
+	Schema func(kind string) ([]byte, error)
+	// Git serves the fleet repository itself, below /git/fleet.git.
+	Git http.Handler
+
+	// Hooks holds the secret of each forge that may call; others get 404.
+	Hooks map[Forge]Secret
+	// Branch is the branch that is followed, "main" when empty; Repository its
+	// URL. Pushes to anything else are ignored.
+	Branch     string
+	Repository string
+
+	// Origins are the hosts, as patterns of path.Match, whose pages may open
+	// streams besides those of the request's own host.
+	Origins []string
+	// MaxStreams bounds the open streams; 16,384 when 0.
+	MaxStreams int
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Registerer gets the metrics of this room; none are kept when nil.
+	Registerer prometheus.Registerer
+}
+
+// API is the handler that New wires. It is safe for concurrent use.
+type API struct {
+	opts    Options
+	log     *slog.Logger
+	router  *chi.Mux
+	api     huma.API
+	metrics *metrics
+	streams *streams
+	frames  *encoder
+	hooks   *hooks
+}
+
+// New returns the handler of all routes.
+func New(opts Options) *API {
+	a := &API{
+		opts:    opts,
+		log:     opts.Log,
+		router:  chi.NewRouter(),
+		metrics: newMetrics(opts.Registerer),
+		frames:  newEncoder(),
+	}
+	a.streams = newStreams(opts.MaxStreams, a.metrics.streams)
+	a.hooks = newHooks(opts, a.metrics.hooks)
+	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, middleware.GetHead)
+	a.router.NotFound(a.notFound)
+	a.router.MethodNotAllowed(a.methodNotAllowed)
+	a.api = newOpenAPI(a.router.With(bounded), opts.Version)
+	a.routes()
+	return a
+}
+
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+
+// Close ends every stream with "going away", waits for them, and refuses new
+// ones. It may be called more than once.
+func (a *API) Close() { a.streams.close() }
+
+func (a *API) routes() {
+	a.containerRoutes()
+	a.spaceRoutes()
+	a.volumeRoutes()
+	a.keyRoutes()
+	a.platformRoutes()
+	a.syncRoutes()
+	a.streamRoutes()
+	a.hookRoutes()
+	a.healthRoutes()
+	a.docsRoutes()
+	if a.opts.Git != nil {
+		a.router.Handle("/git/fleet.git/*", a.opts.Git)
+	}
+}
