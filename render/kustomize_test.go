@@ -5,7 +5,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	"sigs.k8s.io/kustomize/kyaml/resid"
 
 	"bayplan.dev/schema"
 )
@@ -30,7 +32,8 @@ func TestBuildSurvivesPanic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := overlay{}.kustomize(base)
+	everything := overlay{patches: []patch{{Patch: "[{\"op\": \"test\", \"path\": \"/kind\", \"value\": \"Deployment\"}]", Target: &types.Selector{ResId: resid.NewResId(resid.Gvk{Kind: "Deployment"}, "")}}}, labels: []labels{{Pairs: map[string]string{}}}}
+	got, err := everything.kustomize(base)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,14 +87,13 @@ func (r *reader) patch(n *yaml.Node, path string) {
 		"patch": r.text(&p.Patch),
 		"path": func(n *yaml.Node, path string) {
 			if name, content, ok := r.content(n, path); ok {
-				p.Patch = string(content)
-				r.within(name, func() { r.patchBody(nil, "", content) })
+				r.within(name, func() { p.Patch = r.patchBody(nil, "", content) })
 			}
 		},
 		"target": func(n *yaml.Node, path string) { p.Target = r.target(n, path) },
 	})
 	if body := field(n, "patch"); body != nil {
-		r.patchBody(body, path+".patch", []byte(p.Patch))
+		p.Patch = r.patchBody(body, path+".patch", []byte(p.Patch))
 	}
 	if body, file := field(n, "patch"), field(n, "path"); (body == nil) == (file == nil) {
 		r.find(n, "overlay-value", path, "must have either patch or path", "write the patch inline, or name its file")
@@ -105,9 +104,11 @@ func (r *reader) patch(n *yaml.Node, path string) {
 	r.overlay.patches = append(r.overlay.patches, p)
 }
 
-// patchBody refuses what kustomize would do without bounds: the operation copy
-// doubles its input each time.
-func (r *reader) patchBody(n *yaml.Node, path string, content []byte) {
+// patchBody returns the patch as kustomize reads it: a list of operations as
+// JSON, because it takes YAML's own lists in brackets for broken JSON. It
+// refuses what kustomize would do without bounds: the operation copy doubles
+// its input each time.
+func (r *reader) patchBody(n *yaml.Node, path string, content []byte) string {
 	inner := &reader{files: r.files, file: r.file}
 	root := inner.parseOne(content)
 	for _, f := range inner.findings {
@@ -115,10 +116,10 @@ func (r *reader) patchBody(n *yaml.Node, path string, content []byte) {
 	}
 	switch {
 	case root == nil || root.Kind == yaml.MappingNode:
-		return
+		return string(content)
 	case root.Kind != yaml.SequenceNode:
 		r.find(n, "overlay-value", path, "must be an object, or a list of JSON patch operations", "see kustomize's patches")
-		return
+		return ""
 	}
 	for i, operation := range root.Content {
 		op := field(operation, "op")
@@ -126,6 +127,11 @@ func (r *reader) patchBody(n *yaml.Node, path string, content []byte) {
 			r.find(n, "overlay-value", fmt.Sprintf("%s[%d].op", path, i), "must be add, remove, replace, move or test", "write the value out")
 		}
 	}
+	list, err := kyaml.YAMLToJSON(content)
+	if err != nil {
+		r.find(n, "overlay-yaml", path, err.Error(), "mend the patch")
+	}
+	return string(list)
 }
 
 func (r *reader) target(n *yaml.Node, path string) *types.Selector {

@@ -47,6 +47,7 @@ var cases = map[string]func() *schema.Fleet{
 		return newFleet(s)
 	},
 	"everything": everything,
+	"patched":    func() *schema.Fleet { return newFleet(newSpace("alice", "web", "db", "web")) },
 	"overlay": func() *schema.Fleet {
 		s := newSpace("alice", "web", "db", "web")
 		s.Containers[1].Spec.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}
@@ -265,7 +266,7 @@ func TestConcurrent(t *testing.T) {
 
 // BenchmarkSpace is cold: the fleets have no digests, so nothing is remembered.
 func BenchmarkSpace(b *testing.B) {
-	for _, name := range []string{"minimal", "everything", "overlay"} {
+	for _, name := range []string{"minimal", "everything", "patched", "overlay"} {
 		b.Run(name, func(b *testing.B) {
 			f, r := golden(b, name), render.New()
 			id := only(b, f)
