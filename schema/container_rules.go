@@ -22,7 +22,10 @@ type containerCheck struct {
 }
 
 func (c *containerCheck) report(path fieldPath, f Finding) {
-	c.space.report(issue{doc: c.doc, path: path, Finding: f})
+	if c.doc.suspects(path.String()) {
+		return
+	}
+	c.space.out.ruled = append(c.space.out.ruled, issue{doc: c.doc, path: path, Finding: f})
 }
 
 func (c *containerCheck) run() {
@@ -41,9 +44,7 @@ func (c *containerCheck) run() {
 func (c *containerCheck) image() {
 	path := fieldPath{"spec", "image"}
 	if c.spec.Image == "" {
-		if c.spec.From == "" || c.platform.Presets[c.spec.From].Spec != nil {
-			c.report(path, Finding{Code: "missing-field", Message: "is missing", Help: "add image: ghcr.io/acme/web:1.4.2"})
-		}
+		c.report(path, Finding{Code: "missing-field", Message: "is missing", Help: "add image: ghcr.io/acme/web:1.4.2"})
 		return
 	}
 	named, err := reference.ParseNormalizedNamed(c.spec.Image)

@@ -43,6 +43,7 @@ type field struct {
 	enum                []string // the texts that a scalar can be, or nil
 	fields              []*field // of a struct, in order
 	elem                *field   // of a list or map
+	within              *field   // of an element: its list or map
 	keys                *field   // of a map: what its keys can be
 	value               cue.Value
 }
@@ -139,7 +140,7 @@ func (d *definitions) derive(f *field, value cue.Value) error {
 		return d.deriveStruct(f)
 	case cue.ListKind:
 		f.shape = shapeList
-		f.elem = &field{format: f.format}
+		f.elem = &field{format: f.format, within: f}
 		return d.derive(f.elem, value.LookupPath(cue.MakePath(cue.AnyIndex)))
 	default:
 		f.types = value.IncompleteKind()
@@ -161,8 +162,11 @@ func (d *definitions) deriveMap(f *field, m cue.Attribute) error {
 	if f.keys, err = d.definition(key); err != nil {
 		return err
 	}
-	f.elem, err = d.definition(element)
-	return err
+	if f.elem, err = d.definition(element); err != nil {
+		return err
+	}
+	f.elem.within = f
+	return nil
 }
 
 func (d *definitions) deriveStruct(f *field) error {

@@ -112,14 +112,14 @@ func (r *reader) read(f *field, key, node *yaml.Node, path fieldPath) any {
 	case f.unavailable && len(r.page.findings) == before:
 		r.page.report(key, Finding{
 			Code: "not-available", Path: path.String(),
-			Message: path.String() + " is not available in this version of Bayplan",
+			Message: "is not available in this version of Bayplan",
 			Help:    "remove it",
 		})
 		return nil
 	case f.unused:
 		r.page.report(key, Finding{
 			Severity: SeverityWarning, Code: "no-effect", Path: path.String(),
-			Message: path.String() + " has no effect in this version of Bayplan",
+			Message: "has no effect in this version of Bayplan",
 		})
 	}
 	return value
@@ -161,6 +161,15 @@ func (r *reader) structure(f *field, key, node *yaml.Node, path fieldPath) any {
 func missingHelp(f *field) string {
 	switch {
 	case f.example == "":
+		var names []string
+		for _, c := range f.fields {
+			if c.required {
+				names = append(names, c.name)
+			}
+		}
+		if len(names) > 0 {
+			return "add " + f.name + " with " + strings.Join(names, ", ")
+		}
 		return "add " + f.name
 	case strings.HasPrefix(f.example, "{") || strings.HasPrefix(f.example, "["):
 		return fmt.Sprintf("add %s, %s", f.name, such(f))
@@ -182,7 +191,7 @@ func (r *reader) mapping(f *field, node *yaml.Node, path fieldPath) any {
 		if !r.allowed(f.keys, k.Value) {
 			r.page.report(k, Finding{
 				Code: "bad-value", Path: below.String(),
-				Message: fmt.Sprintf("%s can't be a name here", r.page.show(k)), Help: such(f),
+				Message: fmt.Sprintf("%s can't be a name here", r.page.show(k)), Help: "write " + meant(f) + ", " + such(f),
 			})
 			continue
 		}
@@ -200,18 +209,15 @@ func (r *reader) list(f *field, node *yaml.Node, path fieldPath) any {
 	if !r.allowedLength(f, len(node.Content)) {
 		r.page.report(node, Finding{
 			Code: "bad-length", Path: path.String(),
-			Message: fmt.Sprintf("has %d entries and must be %s", len(node.Content), f.is), Help: such(f),
+			Message: fmt.Sprintf("has %d entries and must be %s", len(node.Content), f.is), Help: "write a list of another length, " + such(f),
 		})
 		return nil
 	}
 	value := make([]any, 0, len(node.Content))
 	for i, n := range node.Content {
 		below := path.index(i)
-		got := r.read(f.elem, n, n, below)
-		if got == nil {
-			continue
-		}
-		value = append(value, got)
+		// What can't be read keeps its place, so that paths stay right.
+		value = append(value, r.read(f.elem, n, n, below))
 		r.checkOneOf(f, n, below)
 	}
 	return value
@@ -230,7 +236,7 @@ func (r *reader) checkOneOf(f *field, node *yaml.Node, path fieldPath) {
 	if given != 1 {
 		r.page.report(node, Finding{
 			Code: "not-one-of", Path: path.String(),
-			Message: "must have exactly one of " + strings.Join(f.oneOf, " and "), Help: such(f),
+			Message: "must have exactly one of " + strings.Join(f.oneOf, " and "), Help: "write it as in " + f.example,
 		})
 	}
 }

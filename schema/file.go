@@ -3,6 +3,8 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -22,14 +24,32 @@ type document struct {
 	kind   Kind
 	name   string // empty when it is wrong
 	source Position
-	// broken is true when the document has findings; what follows is then what could be read.
-	broken    bool
+	// wrong are the paths of its findings of severity error. If there are any, what
+	// follows is what could be read.
+	wrong     []string
 	container *ContainerSpec
 	raw       map[string]any // of a container with a preset
 	volume    *VolumeSpec
 	space     *spaceSpec
 	key       *sshKeySpec
 	platform  *PlatformSpec
+}
+
+// broken says whether the document has findings.
+func (d *document) broken() bool { return len(d.wrong) > 0 }
+
+// suspects says whether a finding about a path may be the consequence of an
+// earlier one: of the same field, one above it or one below it.
+func (d *document) suspects(path string) bool {
+	return slices.ContainsFunc(d.wrong, func(wrong string) bool {
+		return within(path, wrong) || within(wrong, path)
+	})
+}
+
+// within says whether path is outer or lies below it.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && (rest == "" || outer == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // readFile reads a file. A panic of a parser becomes a finding, so that no
@@ -55,7 +75,9 @@ func (r *reader) readFile(path, hash string, data []byte) (result *file) {
 		}
 		d := &document{file: f, index: i, kind: kind, source: Position{path, root.Line, root.Column}}
 		d.decode(p, root, value)
-		d.broken = len(p.findings[before:].Errors()) > 0 || p.cut
+		for _, finding := range p.findings[before:].Errors() {
+			d.wrong = append(d.wrong, finding.Path)
+		}
 		f.docs = append(f.docs, d)
 	}
 	if p.cut {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Severity of a finding. An error freezes the space of its file; a warning changes nothing.
@@ -65,7 +66,7 @@ func (f Finding) Text() string {
 	if f.Source != "" {
 		fmt.Fprintf(&b, "%5d | %s\n", f.Line, f.Source)
 		if f.Column > 0 {
-			fmt.Fprintf(&b, "      | %s%s\n", blank(f.Source, f.Column-1), strings.Repeat("^", max(f.Width, 1)))
+			fmt.Fprintf(&b, "      | %s%s\n", blank(f.Source, f.Column-1), strings.Repeat("^", marks(f.Source, f.Column-1, f.Width)))
 		}
 	}
 	for _, r := range f.Related {
@@ -75,6 +76,13 @@ func (f Finding) Text() string {
 		fmt.Fprintf(&b, "  help: %s\n", f.Help)
 	}
 	return b.String()
+}
+
+// marks counts the characters of the marked bytes.
+func marks(source string, start, width int) int {
+	start = min(start, len(source))
+	end := min(start+max(width, 0), len(source))
+	return max(utf8.RuneCountInString(source[start:end]), 1)
 }
 
 // blank keeps tabs, so that the mark stands below what it marks.

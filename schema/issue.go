@@ -16,6 +16,9 @@ type issue struct {
 	Finding
 }
 
+// freezes says whether the issue is an error.
+func (i issue) freezes() bool { return i.Severity != SeverityWarning }
+
 // settle turns issues into findings with their places.
 func settle(tree Tree, issues []issue) (Findings, error) {
 	pages := map[*file]*page{}

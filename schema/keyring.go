@@ -42,7 +42,7 @@ func newKeyRing(user User, files []*file) *keyRing {
 }
 
 func (ring *keyRing) add(user User, d *document, blobs map[string]*document) {
-	if d.broken {
+	if d.broken() {
 		ring.broken[d.name] = true
 		return
 	}

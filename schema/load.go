@@ -121,7 +121,7 @@ func (p *plan) users(ctx context.Context, fleet *Fleet, top *folder) ([]*userTre
 		}
 		user := User(e.Name)
 		if err := user.Validate(); err != nil {
-			all.report(path.Join(usersFolder, e.Name), "bad-name", brief(err.Error()), "use lower-case letters, digits and single hyphens")
+			all.report(path.Join(usersFolder, e.Name), "bad-name", sentence(err.Error()), "use lower-case letters, digits and single hyphens")
 			continue
 		}
 		u, err := p.user(user, e.Hash)

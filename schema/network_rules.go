@@ -30,19 +30,18 @@ func (c *containerCheck) ingress() {
 // host checks that a host can't be another user's: below the platform's domain
 // its first label begins with the user's name.
 func (c *containerCheck) host(path fieldPath, host string) {
-	name, inside := strings.CutSuffix(host, "."+c.platform.Domain)
+	name, inside := strings.CutSuffix("."+host, "."+c.platform.Domain)
 	if !inside {
-		f := Finding{
+		c.report(path, Finding{
 			Code: "not-available", Message: fmt.Sprintf("%s lies outside %s; custom domains are not available in this version of Bayplan", brief(host), c.platform.Domain),
 			Help: "remove the line; the host is then " + c.id.String() + "." + c.platform.Domain,
-		}
-		c.report(path, f)
+		})
 		return
 	}
-	first, _, _ := strings.Cut(name, ".")
+	first, _, _ := strings.Cut(strings.TrimPrefix(name, "."), ".")
 	if first != c.id.String() && !strings.HasPrefix(first, string(c.id.Space.User)+separator) {
 		c.report(path, Finding{
-			Code: "foreign-host", Message: fmt.Sprintf("%s would be the host of another user", brief(host)),
+			Code: "foreign-host", Message: fmt.Sprintf("%s doesn't begin with %s%s, so it would be the host of another user", brief(host), c.id.Space.User, separator),
 			Help: fmt.Sprintf("begin it with %s%s, such as %s.%s", c.id.Space.User, separator, c.id, c.platform.Domain),
 		})
 	}
@@ -50,7 +49,8 @@ func (c *containerCheck) host(path fieldPath, host string) {
 
 func (c *containerCheck) listens(port int32) bool {
 	for _, p := range c.spec.Ports {
-		if p.ContainerPort == port && p.Protocol == corev1.ProtocolTCP {
+		// A port that can't be read may be the one.
+		if p.ContainerPort == 0 || p.ContainerPort == port && p.Protocol == corev1.ProtocolTCP {
 			return true
 		}
 	}
@@ -104,7 +104,7 @@ func (c *containerCheck) probe(name string, p *corev1.Probe, manySuccesses bool)
 }
 
 func (c *containerCheck) probePort(path fieldPath, port intstr.IntOrString) {
-	if port.Type != intstr.String {
+	if port.Type != intstr.String || c.doc.suspects("spec.ports") {
 		return
 	}
 	var names []string

@@ -137,10 +137,23 @@ func (p *page) reportSyntax(err error) {
 	f.File = p.path
 	if m := yamlErrorPattern.FindStringSubmatch(err.Error()); m != nil {
 		f.Line, _ = strconv.Atoi(m[1])
-		f.Message = "not YAML: " + m[2]
+		f.Message = "not YAML: " + sentence(m[2])
+		if f.Line > 0 && strings.HasPrefix(m[2], "did not find expected") {
+			f.Line++ // the parser, unlike the scanner, counts lines from 0
+		}
 	}
-	// The parser counts from 0 in some messages and names the line after in others.
-	f.Line = min(max(f.Line, 1), len(p.lines))
+	switch {
+	case strings.Contains(f.Message, "unknown anchor"):
+		f.Code, f.Message, f.Help = "alias", "aliases are not allowed", "write the value out"
+	case p.secret:
+		f.Code, f.Message = "private-key", "the file holds a private key"
+		f.Help = "replace the key, for everybody who reads the repository has it now"
+	}
+	if f.Line == 0 {
+		p.findings = append(p.findings, f)
+		return
+	}
+	f.Line = min(f.Line, len(p.lines))
 	for _, n := range []int{f.Line, f.Line + 1, f.Line - 1} {
 		if n < 1 || n > len(p.lines) {
 			continue
@@ -261,7 +274,7 @@ func nodeKind(node *yaml.Node) string {
 		case tagInt, tagFloat:
 			return "a number"
 		case tagBool:
-			return "true or false"
+			return "a boolean"
 		case tagNull:
 			return "nothing"
 		}

@@ -40,8 +40,12 @@ func isIndex(name string) bool {
 
 // brief cuts what users wrote down to what fits in a sentence and takes
 // control characters out of it.
-func brief(s string) string {
-	const limit = 60
+func brief(s string) string { return cut(s, 60) }
+
+// sentence is brief for whole sentences.
+func sentence(s string) string { return cut(s, 300) }
+
+func cut(s string, limit int) string {
 	s = strings.ToValidUTF8(s, "?")
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {

@@ -14,7 +14,7 @@ func checkPlatform(s *PlatformSpec, doc *document) []issue {
 	report := func(path fieldPath, f Finding) { issues = append(issues, issue{doc: doc, path: path, Finding: f}) }
 	for _, user := range slices.Sorted(maps.Keys(s.Limits.Users)) {
 		if err := user.Validate(); err != nil {
-			report(fieldPath{"spec", "limits", "users", string(user)}, Finding{Code: "bad-name", Message: brief(err.Error()), Help: "write the name of a folder below " + usersFolder})
+			report(fieldPath{"spec", "limits", "users", string(user)}, Finding{Code: "bad-name", Message: sentence(err.Error()), Help: "write the name of a folder below " + usersFolder})
 		}
 	}
 	names := map[string]bool{}

@@ -11,11 +11,12 @@ import (
 )
 
 // preset unifies the container's spec with the preset that it is from. CUE
-// decides what unifies: both may say the same, neither may contradict.
-func (c *containerCheck) preset() {
+// decides what unifies: both may say the same, neither may contradict. It
+// returns false when the spec isn't complete.
+func (c *containerCheck) preset() bool {
 	name := c.doc.container.From
 	if name == "" {
-		return
+		return true
 	}
 	preset, ok := c.platform.Presets[name]
 	if !ok {
@@ -23,25 +24,29 @@ func (c *containerCheck) preset() {
 			Code: "unknown-preset", Message: fmt.Sprintf("the platform has no preset %q", name),
 			Help: oneOf("preset", name, slices.Sorted(maps.Keys(c.platform.Presets))),
 		})
-		return
+		return false
+	}
+	if c.doc.broken() {
+		return false
 	}
 	ctx := c.space.cue
 	merged := ctx.Encode(preset.Spec).Unify(ctx.Encode(c.doc.raw))
 	if err := merged.Validate(cue.Concrete(true)); err != nil {
 		c.reportConflicts(err, preset)
-		return
+		return false
 	}
 	var value map[string]any
 	if err := merged.Decode(&value); err != nil {
 		c.reportConflicts(err, preset)
-		return
+		return false
 	}
 	spec := ContainerSpec{}
 	if err := decode(value, &spec); err != nil {
 		c.reportConflicts(err, preset)
-		return
+		return false
 	}
 	*c.spec = spec
+	return true
 }
 
 func (c *containerCheck) reportConflicts(err error, preset Preset) {

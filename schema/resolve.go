@@ -28,7 +28,7 @@ type resolvedSpace struct {
 	docs   map[*Container]*document
 	disks  map[*Volume]*document
 	issues []issue
-	broken bool
+	ruled  []issue // those that depend on the platform
 }
 
 // resolve gives every user's tree its meaning, in parallel. Users whose tree,
@@ -136,9 +136,10 @@ func resolveUser(tree Tree, u *userTree, p *platformTree, void map[string]*SSHKe
 		for _, f := range s.files {
 			r.findings = append(r.findings, f.findings...)
 		}
+		issues = append(issues, part.issues...)
 		// With a broken platform the rules that depend on it would cry wolf.
 		if !p.broken() {
-			issues = append(append(issues, part.issues...), own...)
+			issues = append(append(issues, part.ruled...), own...)
 		}
 	}
 	for _, f := range u.keys {

@@ -26,19 +26,22 @@ func (r *reader) scalar(f *field, node *yaml.Node, path fieldPath) any {
 	text, isText := value.(string)
 	if isText && f.enum != nil && !slices.Contains(f.enum, text) {
 		help := "write " + strings.Join(f.enum, " or ")
+		if f.is != "" {
+			help = "write " + f.is
+		}
 		if near := nearest(text, f.enum); near != "" && len(f.enum) > 1 {
 			help = "did you mean " + near + "?"
 		}
 		r.page.report(node, Finding{
 			Code: "unknown-value", Path: path.String(),
-			Message: fmt.Sprintf("%s is not %s", r.page.show(node), meant(f)), Help: help,
+			Message: r.page.show(node) + mismatch(f), Help: help,
 		})
 		return nil
 	}
 	if path.String() == "metadata.name" {
 		if err := ValidateName(strings.ToLower(string(r.kind)), text); err != nil {
 			r.page.report(node, Finding{
-				Code: "bad-name", Path: path.String(), Message: brief(err.Error()),
+				Code: "bad-name", Path: path.String(), Message: sentence(err.Error()),
 				Help: "use lower-case letters, digits and single hyphens, " + such(f),
 			})
 			return nil
@@ -60,9 +63,9 @@ func (r *reader) scalar(f *field, node *yaml.Node, path fieldPath) any {
 // reject says what a value must be.
 func (r *reader) reject(f *field, node *yaml.Node, path fieldPath) {
 	finding := Finding{Code: "bad-value", Path: path.String()}
-	finding.Message = fmt.Sprintf("%s is not %s", r.page.show(node), meant(f))
-	if f.example != "" {
-		finding.Help = "write " + meant(f) + ", " + such(f)
+	finding.Message = r.page.show(node) + mismatch(f)
+	if words := wordsOf(f); words.example != "" {
+		finding.Help = "write " + meant(f) + ", " + such(words)
 	}
 	if f.format == formatQuantity {
 		finding.Code = "bad-quantity"
@@ -72,11 +75,22 @@ func (r *reader) reject(f *field, node *yaml.Node, path fieldPath) {
 }
 
 // meant is what a value of the field must be.
-func meant(f *field) string {
-	if f.is == "" {
-		return "allowed in this list"
+func meant(f *field) string { return wordsOf(f).is }
+
+// wordsOf is the field whose words describe f: an element has those of its list.
+func wordsOf(f *field) *field {
+	if f.is == "" && f.within != nil {
+		return f.within
 	}
-	return f.is
+	return f
+}
+
+// mismatch is how a sentence goes on that begins with a wrong value.
+func mismatch(f *field) string {
+	if words := wordsOf(f); words != f {
+		return " can't stand in " + words.is
+	}
+	return " is not " + f.is
 }
 
 // typed returns the value of a node as the field's type.
@@ -108,7 +122,7 @@ func typeName(f *field) string {
 	case f.types&cue.StringKind != 0:
 		return "a text"
 	case f.types&cue.IntKind != 0:
-		return "a whole number"
+		return "a whole decimal number"
 	}
 	return "true or false"
 }
@@ -125,12 +139,18 @@ func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want strin
 		finding.Help = "give it a value, or remove the line"
 	case node.Kind == yaml.ScalarNode && want == "a text":
 		finding.Help = fmt.Sprintf(`put it in quotes: "%s"`, brief(node.Value))
-	case node.Kind == yaml.ScalarNode && integerPattern.MatchString(node.Value) && want == "a whole number":
+	case node.Kind == yaml.ScalarNode && integerPattern.MatchString(node.Value) && want == "a whole decimal number":
 		finding.Help = "write it without quotes"
-	case node.Kind == yaml.ScalarNode && want == "a list" && !r.page.secret && !secretValue(node.Value):
-		finding.Help = fmt.Sprintf("put it in brackets: [%s]", brief(node.Value))
-	case f.example != "":
-		finding.Help = "write " + meant(f) + ", " + such(f)
+	case node.Kind == yaml.ScalarNode && f.shape == shapeList && f.elem.shape == shapeScalar && !r.page.hides(node.Value):
+		finding.Help = fmt.Sprintf("put it in brackets: [%s]", brief(strings.Join(strings.Fields(node.Value), ", ")))
+	case wordsOf(f).example != "":
+		finding.Help = "write " + meant(f) + ", " + such(wordsOf(f))
+	case f.shape == shapeStruct:
+		var names []string
+		for _, c := range f.fields {
+			names = append(names, c.name)
+		}
+		finding.Help = "its fields are " + strings.Join(names, ", ")
 	}
 	r.page.report(node, finding)
 	return nil

@@ -38,7 +38,7 @@ func (c *spaceCheck) run() {
 	for _, name := range slices.Sorted(maps.Keys(c.names[KindContainer])) {
 		c.container(c.names[KindContainer][name])
 	}
-	space.Frozen = frozen || slices.ContainsFunc(c.out.issues, func(i issue) bool { return i.Severity != SeverityWarning })
+	space.Frozen = frozen || slices.ContainsFunc(c.out.issues, issue.freezes) || slices.ContainsFunc(c.out.ruled, issue.freezes)
 }
 
 // enter puts a document where its kind and name belong.
@@ -76,7 +76,7 @@ func (c *spaceCheck) describe(d *document) {
 
 func (c *spaceCheck) volume(d *document) {
 	v := &Volume{Space: c.tree.id, Name: d.name, Spec: *d.volume, Source: d.source, Hash: d.file.hash}
-	if !d.broken && v.Spec.Size.Sign() <= 0 {
+	if !d.broken() && v.Spec.Size.Sign() <= 0 {
 		c.report(issue{doc: d, path: fieldPath{"spec", "size"}, Finding: Finding{
 			Code: "bad-quantity", Message: "the size must be more than 0", Help: "write a size, such as 5Gi",
 		}})
@@ -98,9 +98,9 @@ func (c *spaceCheck) container(d *document) {
 	check := &containerCheck{space: c, doc: d, id: id, platform: c.platform}
 	container := &Container{ID: id, Spec: *d.container, Source: d.source, Hash: d.file.hash}
 	check.spec = &container.Spec
-	check.preset()
+	merged := check.preset()
 	container.Spec.fill(id, c.platform)
-	if !d.broken {
+	if merged {
 		check.run()
 	}
 	c.out.docs[container] = d

@@ -153,7 +153,7 @@ func (r *reader) suggest(f *field, written string, path fieldPath) string {
 		return "did you mean " + near + "?"
 	}
 	for _, name := range names {
-		if len(plain) >= 4 && strings.HasPrefix(squash(name), plain) {
+		if len(plain) >= 3 && strings.HasPrefix(squash(name), plain) {
 			return "did you mean " + name + "?"
 		}
 	}

@@ -96,7 +96,7 @@ func (p *plan) below(u *userTree, top *folder, e Entry) error {
 		u.findings = append(u.findings, keys.findings...)
 		return nil
 	case id.Validate() != nil:
-		top.report(name, "bad-name", brief(id.Validate().Error()), "use lower-case letters, digits and single hyphens")
+		top.report(name, "bad-name", sentence(id.Validate().Error()), "use lower-case letters, digits and single hyphens")
 		return nil
 	default:
 		s, err := p.space(id, e.Hash)

@@ -20,7 +20,9 @@ func checkUser(u *userTree, parts map[string]*resolvedSpace, p *platformTree) ma
 		}
 		for _, c := range part.space.Containers {
 			issues[s.id.Name] = append(issues[s.id.Name], quota.container(c, part.docs[c])...)
-			issues[s.id.Name] = append(issues[s.id.Name], hosts.claim(c, part.docs[c])...)
+			if !part.docs[c].broken() {
+				issues[s.id.Name] = append(issues[s.id.Name], hosts.claim(c, part.docs[c])...)
+			}
 		}
 	}
 	return issues
@@ -121,7 +123,7 @@ func (q *quota) over(name corev1.ResourceName, amount resource.Quantity, limit *
 
 func (q *quota) exceeded(doc *document, path fieldPath, what, limit string) issue {
 	return issue{doc: doc, path: path, Finding: Finding{
-		Code: "quota-exceeded", Message: fmt.Sprintf("is past the limit of %s, %s %s", q.user, limit, what),
+		Code: "quota-exceeded", Message: fmt.Sprintf("is past %s's limit of %s %s", q.user, limit, what),
 		Help: fmt.Sprintf("ask for less, or the operator for more: limits.users.%s.%s in %s", q.user, what, platformFile),
 	}}
 }
