@@ -1,8 +1,6 @@
 package render_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -71,7 +69,7 @@ func addVolume(s *schema.Space, name, size string, persistent bool) {
 	})
 }
 
-// everything is a container with every field that is rendered.
+// everything has what the loader doesn't let through yet, too.
 func everything() *schema.Fleet {
 	s := newSpace("alice", "shop", "api", "db", "shop")
 	addVolume(s, "cache", "512Mi", false)
@@ -114,27 +112,6 @@ func everything() *schema.Fleet {
 	f.Platform.Spec.Defaults.Max = list("4", "8Gi", "10Gi")
 	// More than the maximum, which the LimitRange must not repeat.
 	f.Platform.Spec.Defaults.Resources.Limits[corev1.ResourceCPU] = resource.MustParse("6")
-	return f
-}
-
-func withOverlay(t testing.TB, f *schema.Fleet, dir string) *schema.Fleet {
-	t.Helper()
-	files := map[string][]byte{}
-	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		files[filepath.ToSlash(name)], err = os.ReadFile(path) //nolint:gosec // testdata
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Overlay = schema.Overlay{Files: files, Hash: dir}
 	return f
 }
 

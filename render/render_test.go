@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/yaml"
@@ -20,54 +19,35 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/*/want.yaml")
 
-// cases are the golden tests; a case with a folder testdata/<case>/platform has
-// that as its overlay.
-var cases = map[string]func() *schema.Fleet{
-	"minimal": func() *schema.Fleet { return newFleet(newSpace("alice", "web", "web")) },
-	"empty":   func() *schema.Fleet { return newFleet(newSpace("alice", "web")) },
-	"stopped": func() *schema.Fleet {
-		s := newSpace("alice", "web", "web", "worker")
-		s.Containers[0].Spec.State = schema.StateStopped
-		return newFleet(s)
-	},
-	"baseline": func() *schema.Fleet {
-		s := newSpace("bob", "root", "root")
-		s.Containers[0].Spec.SecurityContext.RunAsUser = new(int64(0))
-		f := newFleet(s)
-		f.Platform.Spec.Security.Level = "baseline"
-		return f
-	},
-	"tls": func() *schema.Fleet {
-		s := newSpace("bob", "web", "web")
-		s.Containers[0].Spec.Ingress = []schema.Ingress{
-			{Port: 443, TargetPort: 8080, Host: "bob--web.bayplan.localhost"},
-			{Port: 443, TargetPort: 9090, Host: "admin.example", Path: "/admin"},
-			{Port: 80, TargetPort: 8080, Host: "plain.example"},
-		}
-		return newFleet(s)
-	},
-	"everything": everything,
-	"patched":    func() *schema.Fleet { return newFleet(newSpace("alice", "web", "db", "web")) },
-	"overlay": func() *schema.Fleet {
-		s := newSpace("alice", "web", "db", "web")
-		s.Containers[1].Spec.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 8080}}
-		s.Containers[1].Spec.Ingress = []schema.Ingress{{Port: 80, TargetPort: 8080, Host: "alice--web.bayplan.localhost"}}
-		return newFleet(s)
-	},
+// cases are the folders testdata/<case>/in, each a fleet repository with one space.
+func cases(t testing.TB) []string {
+	t.Helper()
+	folders, err := filepath.Glob("testdata/*/in")
+	if err != nil || len(folders) == 0 {
+		t.Fatalf("no cases (%v)", err)
+	}
+	var names []string
+	for _, folder := range folders {
+		names = append(names, filepath.Base(filepath.Dir(folder)))
+	}
+	return names
 }
 
+// golden loads the fleet of a case, whose files must be without fault.
 func golden(t testing.TB, name string) *schema.Fleet {
 	t.Helper()
-	f := cases[name]()
-	if dir := filepath.Join("testdata", name, "platform"); isFolder(dir) {
-		withOverlay(t, f, dir)
+	snapshot, err := schema.FromFS(os.DirFS(filepath.Join("testdata", name, "in")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := schema.NewLoader().Load(t.Context(), snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(f.Findings) > 0 {
+		t.Fatalf("load %s:\n%s", name, f.Findings.Text())
 	}
 	return f
-}
-
-func isFolder(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.IsDir()
 }
 
 func renderYAML(t *testing.T, r *render.Renderer, f *schema.Fleet, id schema.SpaceID) []byte {
@@ -84,7 +64,7 @@ func renderYAML(t *testing.T, r *render.Renderer, f *schema.Fleet, id schema.Spa
 }
 
 func TestGolden(t *testing.T) {
-	for name := range cases {
+	for _, name := range cases(t) {
 		t.Run(name, func(t *testing.T) {
 			f := golden(t, name)
 			got := renderYAML(t, render.New(), f, only(t, f))
@@ -94,9 +74,6 @@ func TestGolden(t *testing.T) {
 			}
 			path := filepath.Join("testdata", name, "want.yaml")
 			if *update {
-				if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-					t.Fatal(err)
-				}
 				if err := os.WriteFile(path, got, 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -115,7 +92,7 @@ func TestGolden(t *testing.T) {
 // TestStrict decodes what is rendered into the API's own types, unknown and
 // duplicate fields refused, and finds the same bytes again.
 func TestStrict(t *testing.T) {
-	for name := range cases {
+	for _, name := range cases(t) {
 		t.Run(name, func(t *testing.T) {
 			f := golden(t, name)
 			objects, err := render.New().Space(f, only(t, f))
@@ -241,6 +218,7 @@ func TestConcurrent(t *testing.T) {
 			f := golden(t, name)
 			id := only(t, f)
 			want := string(renderYAML(t, render.New(), f, id))
+			f.Spaces[id].Digest = "" // nothing is remembered
 			r := render.New()
 			var group sync.WaitGroup
 			for range 8 {
@@ -264,12 +242,13 @@ func TestConcurrent(t *testing.T) {
 	}
 }
 
-// BenchmarkSpace is cold: the fleets have no digests, so nothing is remembered.
+// BenchmarkSpace renders whole spaces cold.
 func BenchmarkSpace(b *testing.B) {
 	for _, name := range []string{"minimal", "everything", "patched", "overlay"} {
 		b.Run(name, func(b *testing.B) {
 			f, r := golden(b, name), render.New()
 			id := only(b, f)
+			f.Spaces[id].Digest = "" // nothing is remembered
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := r.Space(f, id); err != nil {
