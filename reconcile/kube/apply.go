@@ -5,7 +5,6 @@ import (
 	"log/slog"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -194,19 +193,4 @@ func (p *pass) send(ctx context.Context, in intent, was *record, uid types.UID) 
 	p.log.InfoContext(ctx, "object applied", slog.String("space", p.id.String()), slog.String("object", in.String()),
 		slog.String("revision", string(revision)))
 	return nil
-}
-
-// deleted tells the API server to delete exactly the object of the record.
-// Done is false when another stands in its place, which then isn't ours to delete.
-func (c *Cluster) deleted(ctx context.Context, p place, r *record, dependents metav1.DeletionPropagation) (bool, error) {
-	err := c.client.delete(ctx, p, metav1.Preconditions{UID: &r.uid}, dependents)
-	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err):
-		return false, nil
-	case err != nil:
-		return false, during("delete", p, c.client.wrap(err))
-	}
-	c.view.leaving(p, r)
-	c.log.InfoContext(ctx, "object deleted", slog.String("object", p.String()))
-	return true, nil
 }

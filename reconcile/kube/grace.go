@@ -147,5 +147,5 @@ func (c *Cluster) deleteClaim(ctx context.Context, d doomed) (bool, error) {
 	if ok, err := c.expired(ctx, d); !ok || err != nil {
 		return false, err
 	}
-	return c.deleted(ctx, d.place, d.record, metav1.DeletePropagationBackground)
+	return c.deleted(ctx, d.place, d.record, metav1.Preconditions{UID: &d.record.uid}, metav1.DeletePropagationBackground)
 }

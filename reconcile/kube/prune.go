@@ -110,9 +110,9 @@ func (c *Cluster) deleteOne(ctx context.Context, d doomed) (bool, error) {
 	case kindClaim:
 		return c.deleteClaim(ctx, d)
 	case kindDeployment:
-		return c.deleted(ctx, d.place, d.record, metav1.DeletePropagationForeground)
+		return c.deleted(ctx, d.place, d.record, metav1.Preconditions{UID: &d.record.uid}, metav1.DeletePropagationForeground)
 	default:
-		return c.deleted(ctx, d.place, d.record, metav1.DeletePropagationBackground)
+		return c.deleted(ctx, d.place, d.record, metav1.Preconditions{UID: &d.record.uid}, metav1.DeletePropagationBackground)
 	}
 }
 

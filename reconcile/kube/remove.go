@@ -45,7 +45,7 @@ func (c *Cluster) Remove(ctx context.Context, id schema.SpaceID, grace time.Dura
 	if err := c.searchForeign(ctx, sp); err != nil {
 		return result, during("delete", at, c.client.wrap(err))
 	}
-	gone, err := c.deleted(ctx, at, sp.namespace, metav1.DeletePropagationBackground)
+	gone, err := c.deleted(ctx, at, sp.namespace, metav1.Preconditions{UID: &sp.namespace.uid}, metav1.DeletePropagationBackground)
 	if gone {
 		result.Deleted++
 	}

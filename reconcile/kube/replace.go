@@ -60,7 +60,7 @@ func (p *pass) admit(ctx context.Context, in intent, r *record) error {
 		return schema.Errorf(schema.Invalid, "%w", err)
 	}
 	if claim, ok := want.(*corev1.PersistentVolumeClaim); ok {
-		return admitClaim(claim, r)
+		return p.admitClaim(ctx, in, claim, r)
 	}
 	field := fixed(want, r)
 	if field == "" {
@@ -70,7 +70,7 @@ func (p *pass) admit(ctx context.Context, in intent, r *record) error {
 		return err
 	}
 	// In the foreground, a Deployment is gone only after its Pods are.
-	if _, err := p.deleted(ctx, in.place, r, metav1.DeletePropagationForeground); err != nil {
+	if _, err := p.deleted(ctx, in.place, r, metav1.Preconditions{UID: &r.uid}, metav1.DeletePropagationForeground); err != nil {
 		return err
 	}
 	return schema.Errorf(schema.Unavailable, "being replaced, because %s can't be changed in place", field)
