@@ -66,6 +66,7 @@ func (a *API) containerRoutes() {
 	}, a.listContainers)
 	read(a, huma.Operation{
 		Path: "/compute/containers/{id}", OperationID: "get-container", Summary: "Read a container", Tags: []string{"containers"},
+		Responses: map[string]*huma.Response{"304": {Description: "The file is still the one that If-None-Match names."}},
 	}, a.getContainer)
 	read(a, huma.Operation{
 		Path: "/compute/containers/{id}/ingress", OperationID: "list-ingress",

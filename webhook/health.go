@@ -34,7 +34,7 @@ func (a *API) healthRoutes() {
 		Method: http.MethodGet, Path: "/readyz", OperationID: "readyz", Tags: []string{"health"},
 		Summary:     "Ask whether the server can serve",
 		Description: "It can once it has read the repository and reached the cluster; else the problem says what is missing.",
-		Responses:   map[string]*huma.Response{"200": well["200"]},
+		Responses:   well,
 	}, a.serveReady)
 	a.plain(r, huma.Operation{
 		Method: http.MethodGet, Path: "/", OperationID: "index", Tags: []string{"health"}, Summary: "Find the way around",

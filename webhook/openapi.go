@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"reflect"
 
@@ -31,7 +32,7 @@ func newOpenAPI(r chi.Router, version string) huma.API {
 // read adds a route that answers from the fleet: 503 as long as there is none.
 func read[I, O any](a *API, op huma.Operation, handler func(*schema.Fleet, *I) (*O, error)) {
 	op.Method = http.MethodGet
-	op.Responses = a.problems()
+	op.Responses = a.orProblem(op.Responses)
 	huma.Register(a.api, op, func(ctx context.Context, in *I) (*O, error) {
 		fleet := a.opts.Fleet()
 		if fleet == nil {
@@ -48,23 +49,18 @@ func read[I, O any](a *API, op huma.Operation, handler func(*schema.Fleet, *I) (
 
 // plain adds a route that speaks HTTP itself, and documents it.
 func (a *API) plain(r chi.Router, op huma.Operation, handler http.HandlerFunc) {
-	for code, response := range a.problems() {
-		if op.Responses == nil {
-			op.Responses = map[string]*huma.Response{}
-		}
-		op.Responses[code] = response
-	}
+	op.Responses = a.orProblem(op.Responses)
 	a.api.OpenAPI().AddOperation(&op)
 	r.MethodFunc(op.Method, op.Path, handler)
 }
 
-// problems documents that every error is a Problem.
-func (a *API) problems() map[string]*huma.Response {
-	problem := a.schemaOf(reflect.TypeFor[Problem]())
-	return map[string]*huma.Response{"default": {
-		Description: "Anything that isn't as asked for.",
-		Content:     map[string]*huma.MediaType{problemType: {Schema: problem}},
-	}}
+// orProblem documents that whatever isn't as asked for is a Problem.
+func (a *API) orProblem(responses map[string]*huma.Response) map[string]*huma.Response {
+	all := map[string]*huma.Response{
+		"default": content("Anything that isn't as asked for.", problemType, a.schemaOf(reflect.TypeFor[Problem]())),
+	}
+	maps.Copy(all, responses)
+	return all
 }
 
 func (a *API) schemaOf(t reflect.Type) *huma.Schema {

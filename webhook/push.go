@@ -38,8 +38,8 @@ func (p push) concerns(repo, branch string) bool {
 	if p.Ref != "" && p.Ref != "refs/heads/"+branch {
 		return false
 	}
-	names := p.names()
-	return repo == "" || len(names) == 0 || names[repositoryName(repo)]
+	names, ours := p.names(), repositoryName(repo)
+	return ours == "" || len(names) == 0 || names[ours]
 }
 
 func (p push) names() map[string]bool {
@@ -55,8 +55,12 @@ func (p push) names() map[string]bool {
 }
 
 // repositoryName is the path of a repository within its forge, in lower case:
-// the same for every URL of it, since a forge has several host names as often as not.
+// the same for every URL of it, since a forge has several host names as often
+// as not. A repository on disk has none.
 func repositoryName(s string) string {
+	if strings.HasPrefix(s, "/") || strings.HasPrefix(s, ".") || strings.HasPrefix(s, "file:") {
+		return ""
+	}
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && u.Host != "" {
 		s = u.Path
 	} else if _, path, ok := strings.Cut(s, ":"); ok { // git@host:owner/name.git

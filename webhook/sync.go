@@ -17,7 +17,7 @@ type syncOutput struct {
 func (a *API) syncRoutes() {
 	huma.Register(a.api, huma.Operation{
 		Method: http.MethodGet, Path: "/compute/sync", OperationID: "get-sync",
-		Summary: "Read how far the cluster follows the repository", Tags: []string{"sync"}, Responses: a.problems(),
+		Summary: "Read how far the cluster follows the repository", Tags: []string{"sync"}, Responses: a.orProblem(nil),
 	}, func(context.Context, *struct{}) (*syncOutput, error) {
 		return &syncOutput{Body: a.opts.Hub.Sync()}, nil
 	})
