@@ -56,6 +56,9 @@ type State struct {
 	Halt *Halt `json:"halt,omitempty"`
 	// Confirmed is the revision whose halt an operator has lifted.
 	Confirmed schema.Revision `json:"confirmed,omitempty"`
+	// Accepted is a confirmed revision that didn't descend from Synced: until
+	// Synced moves on, the next heads must descend from it instead.
+	Accepted schema.Revision `json:"accepted,omitempty"`
 }
 
 // Halt says why nothing is deleted.
@@ -64,6 +67,10 @@ type Halt struct {
 	Message  string          `json:"message"`
 	Revision schema.Revision `json:"revision"`
 	Pending  []string        `json:"pending,omitempty"`
+	// Spaces and Containers are how many of each one sync may delete; kept so
+	// that what is created meanwhile doesn't raise them.
+	Spaces     int `json:"spaces,omitempty"`
+	Containers int `json:"containers,omitempty"`
 }
 
 // NamespaceState says what stands at the place of a space's namespace.
