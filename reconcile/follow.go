@@ -1,0 +1,188 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"bayplan.dev/schema"
+)
+
+// due is what the following goroutine still has to do.
+type due struct{ state, head, save bool }
+
+func (d due) any() bool { return d.state || d.head || d.save }
+
+// follow does what is due until ctx ends. What fails stays due and is tried
+// again after a growing pause, or sooner when somebody pokes.
+func (l *Loop) follow(ctx context.Context) error {
+	d, pause := due{state: true, head: true}, time.Duration(0)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-timer.C:
+		case <-l.look:
+			d.head = true
+		case <-l.reload:
+			d.state = true
+		case <-l.save:
+			d.save = true
+		}
+		d = l.step(ctx, d)
+		if !d.any() {
+			pause = 0
+			timer.Stop()
+			continue
+		}
+		pause = min(max(2*pause, firstRetry), lastRetry)
+		timer.Reset(jitter(pause))
+	}
+}
+
+// step does what is due and returns what failed. Nothing is planned before the
+// state has been read: it may hold a halt.
+func (l *Loop) step(ctx context.Context, d due) due {
+	if d.state {
+		confirmed, err := l.readState(ctx)
+		if err != nil {
+			l.setStale(ctx, reasonCluster, err)
+			return d
+		}
+		d.state = false
+		d.head = d.head || confirmed || l.isStale()
+	}
+	if d.head {
+		d.head = l.sync(ctx) != nil
+	}
+	if d.save {
+		err := l.saveState(ctx)
+		if d.save = err != nil; d.save && ctx.Err() == nil {
+			l.log.Warn("state not saved", "err", err)
+		}
+	}
+	return d
+}
+
+// sync looks at the head and, when it is new, plans and follows it. An error
+// leaves the plan before in force, whose deletions were judged then.
+func (l *Loop) sync(ctx context.Context) error {
+	start := time.Now()
+	seen := start
+	if poked := l.poked.Swap(0); poked != 0 {
+		seen = time.Unix(0, poked)
+	}
+	p, err := l.next(ctx)
+	if err != nil {
+		l.setStale(ctx, reasonRepository, err)
+		return err
+	}
+	if p == nil {
+		l.clearStale()
+		return nil
+	}
+	p.seen = seen
+	if err := l.adopt(ctx, p); err != nil {
+		l.setStale(ctx, reasonCluster, err)
+		return err
+	}
+	l.clearStale()
+	l.metrics.planned(p, time.Since(start))
+	return nil
+}
+
+// next plans the head, or returns nil when it is followed already.
+func (l *Loop) next(ctx context.Context) (*plan, error) {
+	snapshot, err := l.source.Head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read the repository: %w", err)
+	}
+	l.mu.Lock()
+	before, state := l.plan, l.state
+	l.mu.Unlock()
+	if before != nil && before.revision() == snapshot.Revision && !lifted(before, state) {
+		return nil, nil
+	}
+	q, err := l.ask(ctx, state, snapshot.Revision)
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := l.loader.Load(ctx, snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("load revision %s: %w", snapshot.Revision.Short(), err)
+	}
+	absent := l.absent(fleet)
+	owned := len(l.cluster.Owned())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A halt may have tripped since, and what is permitted may have grown.
+	q.state, q.existing = l.state, tally{owned, l.deployedTotal}
+	return makePlan(fleet, q, absent, l.plan), nil
+}
+
+// lifted says that an operator has let the plan's halt through meanwhile.
+func lifted(p *plan, state State) bool {
+	return p.halt != nil && state.Confirmed == p.revision()
+}
+
+// ask finds out how the head came about. Without any synced revision, history
+// begins where deletions were halted first.
+func (l *Loop) ask(ctx context.Context, state State, head schema.Revision) (question, error) {
+	q := question{base: cmp.Or(state.Accepted, state.Synced), state: state}
+	if q.base == "" && state.Halt != nil {
+		q.base = state.Halt.Revision
+	}
+	if q.base == "" || q.base == head {
+		q.history.Descends = true
+		return q, nil
+	}
+	history, err := l.source.History(ctx, q.base, head)
+	if err != nil {
+		return question{}, fmt.Errorf("read the history from %s to %s: %w", q.base.Short(), head.Short(), err)
+	}
+	q.history = history
+	return q, nil
+}
+
+// absent collects what the fleet no longer has, from the spaces that differ
+// from what was handled last and those without a folder.
+func (l *Loop) absent(fleet *schema.Fleet) deletions {
+	owned := l.cluster.Owned()
+	broken := findPlaces(fleet.Findings)
+	l.mu.Lock()
+	first := l.plan == nil
+	ids := l.outdated(fleet, owned)
+	l.mu.Unlock()
+	if first {
+		ids = owned
+	}
+	absent := newDeletions()
+	for _, id := range ids {
+		live := l.cluster.Live(id)
+		absent.add(absence(fleet, broken, id, live))
+		if first {
+			l.countDeployed(id, live)
+		}
+	}
+	return absent
+}
+
+// outdated lists the spaces of the fleet that weren't handled as they are now,
+// and the owned ones that have no folder. The caller holds mu.
+func (l *Loop) outdated(fleet *schema.Fleet, owned []schema.SpaceID) []schema.SpaceID {
+	var ids []schema.SpaceID
+	for id, space := range fleet.Spaces {
+		if r := l.records[id]; r == nil || !r.handled(space) {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range owned {
+		if fleet.Spaces[id] == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
