@@ -9,21 +9,28 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 
 	"bayplan.dev/schema"
 )
 
-// Right is what a role must allow in the whole cluster. "*" is every group or resource.
+// Right is what a role must allow. "*" is every group or resource.
 type Right struct {
 	Group    string
 	Resource string
 	Verb     string
+	// Namespace is where; empty is the whole cluster.
+	Namespace string
 }
 
 // String is the right as people read it: "patch deployments.apps".
 func (r Right) String() string {
-	return r.Verb + " " + kschema.GroupResource{Group: r.Group, Resource: r.Resource}.String()
+	text := r.Verb + " " + kschema.GroupResource{Group: r.Group, Resource: r.Resource}.String()
+	if r.Namespace != "" {
+		text += " in " + r.Namespace
+	}
+	return text
 }
 
 // Rights are all that a Cluster needs. Everything is listed, as metadata only,
@@ -31,7 +38,10 @@ func (r Right) String() string {
 func Rights() []Right {
 	rights := []Right{
 		{Group: "*", Resource: "*", Verb: "list"},
-		{Resource: "configmaps", Verb: "update"},
+		{Resource: "configmaps", Verb: "update", Namespace: schema.SystemNamespace},
+	}
+	for _, verb := range []string{"get", "create", "update"} {
+		rights = append(rights, Right{Group: coordinationv1.GroupName, Resource: "leases", Verb: verb, Namespace: schema.SystemNamespace})
 	}
 	for _, k := range kinds {
 		verbs := []string{"get", "list", "watch", "create", "patch", "delete"}
@@ -86,7 +96,7 @@ func (c *client) allows(ctx context.Context, right Right) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-		ResourceAttributes: &authorizationv1.ResourceAttributes{Group: right.Group, Resource: right.Resource, Verb: right.Verb},
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Group: right.Group, Resource: right.Resource, Verb: right.Verb, Namespace: right.Namespace},
 	}}
 	err := c.typed[authorizationv1.SchemeGroupVersion].Post().Resource("selfsubjectaccessreviews").
 		Timeout(requestTimeout).Body(review).Do(ctx).Into(review)

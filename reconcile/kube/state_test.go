@@ -1,0 +1,76 @@
+package kube
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"bayplan.dev/reconcile"
+	"bayplan.dev/schema"
+)
+
+func TestState(t *testing.T) {
+	b := newBench(t)
+	// The state is one for the whole cluster, and other tests don't use it.
+	configMaps := b.stranger.CoreV1().ConfigMaps(schema.SystemNamespace)
+	if err := configMaps.Delete(t.Context(), stateName, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		t.Fatal(err)
+	}
+	expect := func(when string, want reconcile.State) {
+		t.Helper()
+		got, err := b.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	expect("never saved", reconcile.State{})
+	if err := b.Confirm(t.Context(), revision1); schema.CodeOf(err) != schema.NotFound {
+		t.Errorf("confirm without a state: %v, want not_found", err)
+	}
+	halted := reconcile.State{
+		Synced: revision1,
+		Halt:   &reconcile.Halt{Reason: "MassDelete", Message: "6 of 10", Revision: revision2, Pending: []string{"alice--web"}},
+	}
+	if err := b.SaveState(t.Context(), halted); err != nil {
+		t.Fatal(err)
+	}
+	expect("saved", halted)
+	if err := b.Confirm(t.Context(), revision2); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "NotifyState is told", func() bool {
+		b.told.mu.Lock()
+		defer b.told.mu.Unlock()
+		return b.told.state > 0
+	})
+	halted.Confirmed = revision2
+	expect("confirmed", halted)
+
+	synced := reconcile.State{Synced: revision2}
+	if err := b.SaveState(t.Context(), synced); err != nil {
+		t.Fatal(err)
+	}
+	synced.Confirmed = revision2
+	expect("saved again", synced)
+
+	b.wire.reset()
+	if err := b.SaveState(t.Context(), synced); err != nil {
+		t.Fatal(err)
+	}
+	if writes := b.wire.writes(); len(writes) > 0 {
+		t.Errorf("saving the same again wrote %v", writes)
+	}
+}
+
+func TestBrokenStateIsAnError(t *testing.T) {
+	_, err := decodeState(&corev1.ConfigMap{Data: map[string]string{stateKey: "{"}})
+	if got := schema.CodeOf(err); got != schema.Invalid {
+		t.Errorf("code %q of %v, want invalid", got, err)
+	}
+}
