@@ -55,8 +55,12 @@ func BenchmarkLoad(b *testing.B) {
 	const n = 10_000
 	repository := largeFleet(n)
 	cold := snapshot(b, repository.fsys())
-	repository["users/user7/space3/c1.yaml"] = containerFile("c1", n)
-	changed := snapshot(b, repository.fsys())
+	// More snapshots than a loader remembers, each with one file changed.
+	var changed []Snapshot
+	for i := range 4 {
+		repository["users/user7/space3/c1.yaml"] = containerFile("c1", n+i)
+		changed = append(changed, snapshot(b, repository.fsys()))
+	}
 	run := func(b *testing.B, loader *Loader, s Snapshot) {
 		b.Helper()
 		fleet, err := loader.Load(b.Context(), s)
@@ -72,10 +76,8 @@ func BenchmarkLoad(b *testing.B) {
 	b.Run("one-changed", func(b *testing.B) {
 		loader := NewLoader()
 		run(b, loader, cold)
-		snapshots := []Snapshot{changed, cold}
 		for i := 0; b.Loop(); i++ {
-			// A third snapshot in between would be forgotten; two alternate from memory.
-			run(b, loader, snapshots[i%2])
+			run(b, loader, changed[i%len(changed)])
 		}
 	})
 	b.Run("from-folder", func(b *testing.B) {

@@ -24,6 +24,7 @@ type document struct {
 	kind   Kind
 	name   string // empty when it is wrong
 	source Position
+	sizeAt Position // of a volume's size
 	// wrong are the paths of its findings of severity error. If there are any, what
 	// follows is what could be read.
 	wrong     []string
@@ -75,6 +76,9 @@ func (r *reader) readFile(path, hash string, data []byte) (result *file) {
 		}
 		d := &document{file: f, index: i, kind: kind, source: Position{path, root.Line, root.Column}}
 		d.decode(p, root, value)
+		if _, size := at(root, fieldPath{"spec", "size"}); kind == KindVolume {
+			d.sizeAt = p.place(size, Finding{}).Position
+		}
 		for _, finding := range p.findings[before:].Errors() {
 			d.wrong = append(d.wrong, finding.Path)
 		}
@@ -120,6 +124,21 @@ func (d *document) decode(p *page, root *yaml.Node, value map[string]any) {
 	if err := decode(spec, target); err != nil {
 		_, node := at(root, fieldPath{"spec"})
 		p.report(node, Finding{Code: "unreadable", Path: "spec", Message: "can't be read", Help: "compare it with an example"})
+	}
+	if d.kind == KindPlatform {
+		d.platform.keepNumbers(spec)
+	}
+}
+
+// keepNumbers puts presets as they were read in place of what JSON has made of
+// their whole numbers, which CUE tells from others.
+func (s *PlatformSpec) keepNumbers(raw map[string]any) {
+	presets, _ := raw["presets"].(map[string]any)
+	for name, preset := range s.Presets {
+		if read, ok := presets[name].(map[string]any); ok {
+			preset.Spec, _ = read["spec"].(map[string]any)
+			s.Presets[name] = preset
+		}
 	}
 }
 

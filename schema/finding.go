@@ -103,6 +103,18 @@ func (fs Findings) Errors() Findings {
 	return slices.DeleteFunc(slices.Clone(fs), func(f Finding) bool { return f.Severity != SeverityError })
 }
 
+// New returns the findings that aren't among the old ones. A finding that only
+// moved to another line is an old one.
+func (fs Findings) New(old Findings) Findings {
+	type identity struct{ file, code, path, message string }
+	of := func(f Finding) identity { return identity{f.File, f.Code, f.Path, f.Message} }
+	known := map[identity]bool{}
+	for _, f := range old {
+		known[of(f)] = true
+	}
+	return slices.DeleteFunc(slices.Clone(fs), func(f Finding) bool { return known[of(f)] })
+}
+
 // Text joins the texts of all findings.
 func (fs Findings) Text() string {
 	var b strings.Builder

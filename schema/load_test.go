@@ -56,3 +56,18 @@ func TestExamplesHaveNoFindings(t *testing.T) {
 		})
 	}
 }
+
+func TestGoodHasNoFindings(t *testing.T) {
+	names, err := os.ReadDir("testdata/good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range names {
+		t.Run(e.Name(), func(t *testing.T) {
+			fleet := load(t, NewLoader(), os.DirFS("testdata/good/"+e.Name()))
+			if got := report(fleet); got != "" {
+				t.Errorf("got findings, want none:\n%s", got)
+			}
+		})
+	}
+}

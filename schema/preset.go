@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cuelang.org/go/cue"
+	"cuelang.org/go/cue/cuecontext"
 	"cuelang.org/go/cue/errors"
 )
 
@@ -28,6 +29,9 @@ func (c *containerCheck) preset() bool {
 	}
 	if c.doc.broken() {
 		return false
+	}
+	if c.space.cue == nil {
+		c.space.cue = cuecontext.New()
 	}
 	ctx := c.space.cue
 	merged := ctx.Encode(preset.Spec).Unify(ctx.Encode(c.doc.raw))

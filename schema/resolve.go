@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 
-	"cuelang.org/go/cue/cuecontext"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -159,7 +158,7 @@ func resolveSpace(s *spaceTree, ring *keyRing, p *platformTree, earlier []map[st
 		}
 	}
 	c := &spaceCheck{
-		tree: s, ring: ring, platform: &p.platform.Spec, cue: cuecontext.New(),
+		tree: s, ring: ring, platform: &p.platform.Spec,
 		names: map[Kind]map[string]*document{KindContainer: {}, KindVolume: {}, KindSpace: {}},
 		out: &resolvedSpace{
 			given: given,

@@ -38,7 +38,7 @@ func (r *reader) scalar(f *field, node *yaml.Node, path fieldPath) any {
 		})
 		return nil
 	}
-	if path.String() == "metadata.name" {
+	if len(path) == 2 && path[0] == "metadata" && path[1] == "name" {
 		if err := ValidateName(strings.ToLower(string(r.kind)), text); err != nil {
 			r.page.report(node, Finding{
 				Code: "bad-name", Path: path.String(), Message: sentence(err.Error()),

@@ -18,7 +18,7 @@ type spaceCheck struct {
 	tree     *spaceTree
 	ring     *keyRing
 	platform *PlatformSpec
-	cue      *cue.Context // for presets
+	cue      *cue.Context // for presets; nil until the first
 	names    map[Kind]map[string]*document
 	out      *resolvedSpace
 }
@@ -75,7 +75,7 @@ func (c *spaceCheck) describe(d *document) {
 }
 
 func (c *spaceCheck) volume(d *document) {
-	v := &Volume{Space: c.tree.id, Name: d.name, Spec: *d.volume, Source: d.source, Hash: d.file.hash}
+	v := &Volume{Space: c.tree.id, Name: d.name, Spec: *d.volume, Source: d.source, SizeAt: d.sizeAt, Hash: d.file.hash}
 	if !d.broken() && v.Spec.Size.Sign() <= 0 {
 		c.report(issue{doc: d, path: fieldPath{"spec", "size"}, Finding: Finding{
 			Code: "bad-quantity", Message: "the size must be more than 0", Help: "write a size, such as 5Gi",

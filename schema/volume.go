@@ -11,6 +11,8 @@ type Volume struct {
 	Name   string
 	Spec   VolumeSpec
 	Source Position
+	// SizeAt is where spec.size stands.
+	SizeAt Position
 	Hash   string
 }
 
