@@ -146,3 +146,25 @@ func TestGoodOverlay(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestOverlayBounds refuses what is too much before kustomize sees it.
+func TestOverlayBounds(t *testing.T) {
+	many := "images:\n" + strings.Repeat("  - name: a\n", 101)
+	deep := "patches: " + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "\n"
+	for _, tt := range []struct {
+		name  string
+		files map[string][]byte
+		want  string
+	}{
+		{"long list", map[string][]byte{"kustomization.yaml": []byte(many)}, "has more than 100 entries"},
+		{"deep", map[string][]byte{"kustomization.yaml": []byte(deep)}, "is nested too deeply"},
+		{"large", map[string][]byte{"kustomization.yaml": nil, "a.yaml": make([]byte, 1<<20+1)}, "the folder has more than 1048576 bytes"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			findings := render.CheckOverlay(schema.Overlay{Files: tt.files})
+			if len(findings) != 1 || findings[0].Message != tt.want {
+				t.Errorf("got findings\n%swant one with %q", findings.Text(), tt.want)
+			}
+		})
+	}
+}

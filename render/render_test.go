@@ -2,9 +2,11 @@ package render_test
 
 import (
 	"bytes"
+	compare "cmp"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -148,6 +150,36 @@ func TestIdentity(t *testing.T) {
 		if _, found := o.GetAnnotations()[schema.AnnotationRevision]; found {
 			t.Errorf("%s/%s has a revision, so that every commit would change it", o.GetKind(), o.GetName())
 		}
+	}
+}
+
+// TestPoliciesFirst holds the order of every case: the namespace, its policies,
+// everything else, and workloads only after claims and quota.
+func TestPoliciesFirst(t *testing.T) {
+	want := []string{
+		"Namespace", "NetworkPolicy", "ServiceAccount", "ResourceQuota", "LimitRange", "ConfigMap",
+		"PersistentVolumeClaim", "Deployment", "Service", "Ingress",
+	}
+	for _, name := range cases(t) {
+		t.Run(name, func(t *testing.T) {
+			f := golden(t, name)
+			objects, err := render.New().Space(f, only(t, f))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.IsSortedFunc(objects, func(a, b *unstructured.Unstructured) int {
+				return compare.Or(slices.Index(want, a.GetKind())-slices.Index(want, b.GetKind()), compare.Compare(a.GetName(), b.GetName()))
+			}) {
+				t.Errorf("the objects are out of order")
+			}
+			if slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool { return !slices.Contains(want, o.GetKind()) }) {
+				t.Error("there is a kind that should not be")
+			}
+			if len(objects) < 8 || objects[0].GetKind() != "Namespace" ||
+				!slices.ContainsFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetName() == "default-deny" }) {
+				t.Error("the namespace or its closed door is missing")
+			}
+		})
 	}
 }
 
