@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -48,9 +50,10 @@ func (r *Repo) fetch(ctx context.Context, into *store, have string) (string, err
 	if err != nil {
 		return "", r.explain(err)
 	}
-	tip, err := pick(branchesOf(refs), r.remote.Branch)
-	if err != nil {
-		return "", err
+	branches := branchesOf(refs)
+	tip := branches[r.remote.Branch]
+	if tip == "" {
+		return "", noBranch(r.remote.Branch, slices.Sorted(maps.Keys(branches)))
 	}
 	if tip == have {
 		return tip, nil

@@ -10,7 +10,7 @@ import (
 	"bayplan.dev/schema"
 )
 
-func history(t *testing.T, r *Repo, from, to schema.Revision) schema.History {
+func history(t testing.TB, r *Repo, from, to schema.Revision) schema.History {
 	t.Helper()
 	h, err := r.History(t.Context(), from, to)
 	if err != nil {

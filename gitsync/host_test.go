@@ -21,7 +21,7 @@ import (
 )
 
 // checker refuses whatever has a file "bad", and reports the number of files.
-func checker(t *testing.T) func(context.Context, schema.Snapshot, schema.Snapshot) (string, error) {
+func checker(t testing.TB) func(context.Context, schema.Snapshot, schema.Snapshot) (string, error) {
 	t.Helper()
 	return func(_ context.Context, old, now schema.Snapshot) (string, error) {
 		entries, err := now.Tree.Entries(now.Root)

@@ -9,7 +9,6 @@ import (
 	"github.com/go-git/go-billy/v5"
 	"github.com/go-git/go-billy/v5/osfs"
 	git "github.com/go-git/go-git/v5"
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"bayplan.dev/schema"
@@ -139,22 +138,4 @@ func (fs objectsFS) Lstat(name string) (os.FileInfo, error) {
 
 func (fs objectsFS) ReadDir(name string) ([]os.FileInfo, error) {
 	return fs.Filesystem.ReadDir(within(name))
-}
-
-// branches lists the branches and their commits.
-func (s *store) branches() (map[string]string, error) {
-	branches := map[string]string{}
-	err := s.with(func(st *filesystem.Storage) error {
-		refs, err := st.IterReferences()
-		if err != nil {
-			return schema.Errorf(schema.Unavailable, "read branches: %w", err)
-		}
-		return refs.ForEach(func(ref *plumbing.Reference) error {
-			if ref.Name().IsBranch() && ref.Type() == plumbing.HashReference {
-				branches[ref.Name().Short()] = ref.Hash().String()
-			}
-			return nil
-		})
-	})
-	return branches, err
 }

@@ -50,7 +50,7 @@ type client struct {
 	env []string
 }
 
-func newClient(t *testing.T, extra ...string) *client {
+func newClient(t testing.TB, extra ...string) *client {
 	t.Helper()
 	dir := t.TempDir()
 	return &client{dir: dir, env: append(clientEnv(dir), extra...)}
@@ -60,11 +60,16 @@ func newClient(t *testing.T, extra ...string) *client {
 func (c *client) try(ctx context.Context, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Env = c.dir, c.env
+	ownGroup(cmd)
+	cmd.Cancel = func() error { // git-remote-http as well
+		endGroup(cmd)
+		return nil
+	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
 
-func (c *client) git(t *testing.T, args ...string) string {
+func (c *client) git(t testing.TB, args ...string) string {
 	t.Helper()
 	out, err := c.try(t.Context(), args...)
 	if err != nil {
@@ -74,13 +79,13 @@ func (c *client) git(t *testing.T, args ...string) string {
 }
 
 // clone makes the client work in a clone of the URL.
-func (c *client) clone(t *testing.T, url string, args ...string) {
+func (c *client) clone(t testing.TB, url string, args ...string) {
 	t.Helper()
 	c.git(t, append(append([]string{"clone", "-q"}, args...), url, "work")...)
 	c.dir = filepath.Join(c.dir, "work")
 }
 
-func (c *client) write(t *testing.T, files map[string]string) {
+func (c *client) write(t testing.TB, files map[string]string) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := filepath.Join(c.dir, name)
@@ -94,7 +99,7 @@ func (c *client) write(t *testing.T, files map[string]string) {
 }
 
 // commit writes the files and commits everything.
-func (c *client) commit(t *testing.T, message string, files map[string]string) schema.Revision {
+func (c *client) commit(t testing.TB, message string, files map[string]string) schema.Revision {
 	t.Helper()
 	c.write(t, files)
 	c.git(t, "add", "-A")
@@ -103,7 +108,7 @@ func (c *client) commit(t *testing.T, message string, files map[string]string) s
 }
 
 // bare makes a bare repository with a client that works on it.
-func bare(t *testing.T) (path string, c *client) {
+func bare(t testing.TB) (path string, c *client) {
 	t.Helper()
 	c = newClient(t)
 	path = filepath.Join(c.dir, "origin.git")
@@ -112,7 +117,7 @@ func bare(t *testing.T) (path string, c *client) {
 	return path, c
 }
 
-func open(t *testing.T, options Options) *Repo {
+func open(t testing.TB, options Options) *Repo {
 	t.Helper()
 	if options.Dir == "" {
 		options.Dir = t.TempDir()
@@ -129,7 +134,7 @@ func open(t *testing.T, options Options) *Repo {
 	return r
 }
 
-func head(t *testing.T, r *Repo) schema.Snapshot {
+func head(t testing.TB, r *Repo) schema.Snapshot {
 	t.Helper()
 	s, err := r.Head(t.Context())
 	if err != nil {
@@ -139,7 +144,7 @@ func head(t *testing.T, r *Repo) schema.Snapshot {
 }
 
 // files reads a whole snapshot.
-func files(t *testing.T, s schema.Snapshot) map[string]string {
+func files(t testing.TB, s schema.Snapshot) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	if s.Root == "" {
@@ -182,7 +187,7 @@ type hosted struct {
 	log *boundedBuffer
 }
 
-func host(t *testing.T, options HostOptions) hosted {
+func host(t testing.TB, options HostOptions) hosted {
 	t.Helper()
 	log := &boundedBuffer{}
 	if options.Dir == "" {
@@ -214,7 +219,7 @@ func host(t *testing.T, options HostOptions) hosted {
 	return hosted{Host: h, url: server.URL + Path, log: log}
 }
 
-func seeded(t *testing.T, h hosted, files map[string]string) {
+func seeded(t testing.TB, h hosted, files map[string]string) {
 	t.Helper()
 	folder := fstest.MapFS{}
 	for name, content := range files {
@@ -225,7 +230,7 @@ func seeded(t *testing.T, h hosted, files map[string]string) {
 	}
 }
 
-func wantCode(t *testing.T, err error, code schema.Code, texts ...string) {
+func wantCode(t testing.TB, err error, code schema.Code, texts ...string) {
 	t.Helper()
 	if got := schema.CodeOf(err); got != code {
 		t.Errorf("got code %q, want %q: %v", got, code, err)
@@ -237,7 +242,7 @@ func wantCode(t *testing.T, err error, code schema.Code, texts ...string) {
 	}
 }
 
-func wantText(t *testing.T, out string, texts ...string) {
+func wantText(t testing.TB, out string, texts ...string) {
 	t.Helper()
 	for _, text := range texts {
 		if !bytes.Contains([]byte(out), []byte(text)) {

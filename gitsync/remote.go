@@ -144,8 +144,9 @@ func sshAddress(user, host, path string) (address, error) {
 	if user == "" {
 		user = "git"
 	}
-	// A host that begins with a dash is an option to every tool it is handed to.
-	if host == "" || path == "" || strings.HasPrefix(host, "-") {
+	// What begins with a dash is an option to every tool it is handed to;
+	// "name::" is git's way to call one.
+	if host == "" || path == "" || host[0] == '-' || path[0] == '-' || path[0] == ':' {
 		return address{}, schema.Errorf(schema.Invalid, "ssh repository needs a host and a path: ssh://git@host/path or git@host:path")
 	}
 	return address{scheme: schemeSSH, user: user, host: host, path: path}, nil

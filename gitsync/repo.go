@@ -18,9 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -128,13 +125,16 @@ func (r *Repo) Head(ctx context.Context) (schema.Snapshot, error) {
 }
 
 func (r *Repo) localHead(context.Context) (schema.Snapshot, error) {
-	refs, err := r.store.branches()
+	hash, err := r.store.branch(r.remote.Branch)
 	if err != nil {
 		return schema.Snapshot{}, err
 	}
-	hash, err := pick(refs, r.remote.Branch)
-	if err != nil {
-		return schema.Snapshot{}, err
+	if hash == "" {
+		names, err := r.store.branchNames()
+		if err != nil {
+			return schema.Snapshot{}, err
+		}
+		return schema.Snapshot{}, noBranch(r.remote.Branch, names)
 	}
 	return r.store.snapshot(hash)
 }
@@ -162,9 +162,9 @@ func worthCloning(ctx context.Context, err error) bool {
 }
 
 func (r *Repo) update(ctx context.Context) (schema.Snapshot, error) {
-	var have string
-	if refs, err := r.store.branches(); err == nil {
-		have = refs[r.remote.Branch]
+	have, err := r.store.branch(r.remote.Branch)
+	if err != nil {
+		return schema.Snapshot{}, fmt.Errorf("%w: %w", errAdd, err)
 	}
 	tip, err := r.fetch(ctx, r.store, have)
 	if err != nil {
@@ -199,21 +199,3 @@ func (r *Repo) cloneAnew(ctx context.Context) (schema.Snapshot, error) {
 	r.store.replace(r.clone.layers)
 	return r.store.snapshot(tip)
 }
-
-// pick finds the branch among those that there are.
-func pick(branches map[string]string, branch string) (string, error) {
-	if hash, ok := branches[branch]; ok {
-		return hash, nil
-	}
-	if len(branches) == 0 {
-		return "", schema.Errorf(schema.NotFound, "has no commits on %s; push one", branch)
-	}
-	names := slices.Sorted(maps.Keys(branches))
-	if more := len(names) - maxNamed; more > 0 {
-		names = append(names[:maxNamed], fmt.Sprintf("and %d more", more))
-	}
-	return "", schema.Errorf(schema.NotFound, "has no branch %s, only %s", branch, strings.Join(names, ", "))
-}
-
-// maxNamed bounds the branches that an error names.
-const maxNamed = 10

@@ -17,11 +17,11 @@ const botSignature = "Bayplan <bayplan@localhost>"
 // regular files of the folder. A branch with commits is left alone. It isn't
 // checked. To be called before requests are served.
 func (h *Host) Seed(ctx context.Context, files fs.FS, message string) error {
-	branches, err := h.repo.store.branches()
+	tip, err := h.repo.store.branch(h.options.Branch)
 	if err != nil {
 		return fmt.Errorf("seed: %w", err)
 	}
-	if _, ok := branches[h.options.Branch]; ok {
+	if tip != "" {
 		return nil
 	}
 	var stream bytes.Buffer
