@@ -9,7 +9,7 @@ LINT := bin/golangci-lint
 # The API server tells its clients this version.
 KUBERNETES := $(shell sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$$/\1/p' deploy/devcluster/go.mod)
 KUBEVERSION := k8s.io/component-base/version
-CLUSTERFLAGS := -s -w -X $(KUBEVERSION).gitVersion=$(KUBERNETES) -X $(KUBEVERSION).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) -X $(KUBEVERSION).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES)))
+CLUSTERFLAGS := -s -w -X $(KUBEVERSION).gitVersion=$(KUBERNETES) -X $(KUBEVERSION).gitMajor=$(word 1,$(subst ., ,$(KUBERNETES:v%=%))) -X $(KUBEVERSION).gitMinor=$(word 2,$(subst ., ,$(KUBERNETES))) -X $(KUBEVERSION).gitTreeState=clean
 
 .PHONY: help
 help: ## List the targets.
@@ -35,7 +35,7 @@ bin/devcluster:
 .PHONY: test
 test: build ## Run every test, against a real control plane.
 	bin/devcluster run -- $(GO) test -race -count=1 -timeout 20m ./...
-	cd deploy/devcluster && $(GO) test -count=1 -timeout 10m ./...
+	cd deploy/devcluster && $(GO) test -trimpath -count=1 -timeout 10m ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters.

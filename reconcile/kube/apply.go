@@ -50,7 +50,7 @@ func (c *Cluster) Apply(ctx context.Context, id schema.SpaceID, objects []*unstr
 }
 
 func (p *pass) apply(ctx context.Context, o *unstructured.Unstructured) (bool, error) {
-	in, err := newIntent(p.id, o)
+	in, err := newIntent(p.shape.fleet, p.id, o)
 	if err != nil {
 		return false, err
 	}
@@ -136,7 +136,7 @@ func (p *pass) prove(ctx context.Context, at place) (types.UID, error) {
 		return "", nil
 	case err != nil:
 		return "", err
-	case found.Annotations[schema.AnnotationOwner] != p.id.String():
+	case p.shape.fleet.space(found.Annotations[schema.AnnotationOwner]) != p.id.String():
 		return "", foreign(at, p.id)
 	case found.DeletionTimestamp != nil:
 		return "", goesAway(at)
@@ -149,7 +149,7 @@ func (p *pass) prove(ctx context.Context, at place) (types.UID, error) {
 func (p *pass) makeNamespace(ctx context.Context, in intent) error {
 	blank := in.kind.new()
 	blank.SetName(in.name)
-	blank.SetAnnotations(map[string]string{schema.AnnotationOwner: p.id.String()})
+	blank.SetAnnotations(map[string]string{schema.AnnotationOwner: p.shape.fleet.owner(p.id)})
 	err := p.client.create(ctx, in.place, blank)
 	if err == nil {
 		p.fresh = true

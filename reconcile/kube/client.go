@@ -26,16 +26,17 @@ const managerGrace = "bayplan-grace"
 // client speaks to the API server. All its parts share one connection pool.
 type client struct {
 	host      string
+	fleet     fleet
 	typed     map[kschema.GroupVersion]*rest.RESTClient
 	metadata  metadata.Interface
 	discovery discovery.DiscoveryInterfaceWithContext
 	ahead     *atomic.Int64
 }
 
-func newClient(config *rest.Config, log *slog.Logger, version string) (*client, error) {
-	c := &client{host: config.Host, typed: map[kschema.GroupVersion]*rest.RESTClient{}, ahead: &atomic.Int64{}}
+func newClient(config *rest.Config, log *slog.Logger, options Options) (*client, error) {
+	c := &client{host: config.Host, fleet: fleet(options.Fleet), typed: map[kschema.GroupVersion]*rest.RESTClient{}, ahead: &atomic.Int64{}}
 	config = rest.CopyConfig(config)
-	config.UserAgent = "bayplan/" + cmp.Or(version, "devel")
+	config.UserAgent = "bayplan/" + cmp.Or(options.Version, "devel")
 	// Priority and fairness on the server bounds us; a limit here only delays.
 	config.QPS = -1
 	config.RateLimiter = nil

@@ -116,7 +116,7 @@ func (c *Cluster) expired(ctx context.Context, d doomed) (bool, error) {
 	if err != nil {
 		return false, during("read", d.place, c.client.wrap(err))
 	}
-	if live.UID != d.record.uid || live.Annotations[schema.AnnotationOwner] != d.record.owner {
+	if live.UID != d.record.uid || c.shape.fleet.space(live.Annotations[schema.AnnotationOwner]) != d.record.owner {
 		return false, nil
 	}
 	end := live.Annotations[schema.AnnotationDeleteAfter]

@@ -21,7 +21,7 @@ type intent struct {
 }
 
 // newIntent checks that the object is one that the space may have.
-func newIntent(id schema.SpaceID, o *unstructured.Unstructured) (intent, error) {
+func newIntent(f fleet, id schema.SpaceID, o *unstructured.Unstructured) (intent, error) {
 	p, err := placeOf(id, o)
 	if err != nil {
 		return intent{}, err
@@ -36,7 +36,7 @@ func newIntent(id schema.SpaceID, o *unstructured.Unstructured) (intent, error) 
 			clean[name] = value
 		}
 	}
-	clean[schema.AnnotationOwner] = id.String()
+	clean[schema.AnnotationOwner] = f.owner(id)
 	object := withMetadata(o, map[string]any{"annotations": clean})
 	encoded, err := json.Marshal(object.Object)
 	if err != nil {

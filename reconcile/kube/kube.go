@@ -39,6 +39,9 @@ type Options struct {
 	Notify func(schema.SpaceID)
 	// NotifyState is called whenever the State may have changed. It must not block.
 	NotifyState func()
+	// Fleet tells this fleet's objects from those of others in the same
+	// cluster; empty where there is one.
+	Fleet string
 	// Version is told to the API server as "bayplan/<version>".
 	Version string
 }
@@ -61,15 +64,15 @@ func New(config *rest.Config, options Options) (*Cluster, error) {
 	if log == nil {
 		log = slog.Default()
 	}
-	client, err := newClient(config, log, options.Version)
+	client, err := newClient(config, log, options)
 	if err != nil {
 		return nil, schema.Errorf(schema.Invalid, "cluster configuration: %w", err)
 	}
 	c := &Cluster{
 		log:    log,
 		client: client,
-		shape:  shape{converter: applyconfigurations.NewTypeConverter(scheme.Scheme)},
-		view:   newView(options.Notify, options.NotifyState),
+		shape:  shape{fleet: fleet(options.Fleet), converter: applyconfigurations.NewTypeConverter(scheme.Scheme)},
+		view:   newView(options),
 	}
 	c.watches = c.newWatches()
 	return c, nil

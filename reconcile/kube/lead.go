@@ -2,8 +2,11 @@ package kube
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -25,10 +28,15 @@ const (
 // run's context ends and Lead returns an Unavailable error: a process that was
 // leader begins anew. The election saves work, it guards nothing: two leaders
 // are harmless, because every write holds its own precondition.
-func Lead(ctx context.Context, config *rest.Config, fleet, identity string, run func(context.Context) error) error {
+func Lead(ctx context.Context, config *rest.Config, of, identity string, run func(context.Context) error) error {
+	lease := fleet(of).named("bayplan")
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return schema.Errorf(schema.Invalid, "cluster configuration: %w", err)
+	}
+	namespace := &corev1.Namespace{ObjectMeta: systemMeta("", schema.SystemNamespace)}
+	if _, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create namespace %s: %w", schema.SystemNamespace, err)
 	}
 	// The lease is given back only after run has ended: until then it guards run.
 	electing, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -36,7 +44,7 @@ func Lead(ctx context.Context, config *rest.Config, fleet, identity string, run 
 	leading := make(chan context.Context, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Lock: &resourcelock.LeaseLock{
-			LeaseMeta:  metav1.ObjectMeta{Namespace: schema.SystemNamespace, Name: "bayplan-" + fleet},
+			LeaseMeta:  metav1.ObjectMeta{Namespace: schema.SystemNamespace, Name: lease},
 			Client:     client.CoordinationV1(),
 			LockConfig: resourcelock.ResourceLockConfig{Identity: identity},
 		},
@@ -64,6 +72,6 @@ func Lead(ctx context.Context, config *rest.Config, fleet, identity string, run 
 		if err := run(both); err != nil || ctx.Err() != nil {
 			return err
 		}
-		return schema.Errorf(schema.Unavailable, "the lease %s/bayplan-%s is lost to another leader", schema.SystemNamespace, fleet)
+		return schema.Errorf(schema.Unavailable, "the lease %s/%s is lost to another leader", schema.SystemNamespace, lease)
 	}
 }

@@ -164,7 +164,7 @@ func TestWasReady(t *testing.T) {
 
 func TestNewestPodIsShown(t *testing.T) {
 	id := schema.SpaceID{User: "alice", Name: "web"}
-	b := &Cluster{view: newView(nil, nil)}
+	b := &Cluster{view: newView(Options{})}
 	put := func(name string, deleting bool, created int64) {
 		b.view.put(seen{kindPod, id.Namespace(), name, &record{uid: "u", version: 1, container: "web", deleting: deleting, detail: podDetail{created: created}}})
 	}

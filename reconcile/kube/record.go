@@ -26,7 +26,7 @@ type record struct {
 	uid types.UID
 	// version is the resourceVersion; versions of one kind can be compared (KEP-5504).
 	version uint64
-	// owner is the owner annotation.
+	// owner is the space that the owner annotation names; empty for a stranger.
 	owner string
 	// deleting is true when the object has been told to go.
 	deleting bool
@@ -61,7 +61,7 @@ func (s shape) record(k kind, o object) *record {
 	r := &record{
 		uid:       o.GetUID(),
 		version:   versionOf(o),
-		owner:     shared(annotations[schema.AnnotationOwner]),
+		owner:     shared(s.fleet.space(annotations[schema.AnnotationOwner])),
 		deleting:  o.GetDeletionTimestamp() != nil,
 		container: shared(labels[schema.LabelContainer]),
 	}

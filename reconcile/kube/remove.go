@@ -92,7 +92,7 @@ func (c *Cluster) searchForeign(ctx context.Context, sp space) error {
 			return fmt.Errorf("search for what is foreign: list %s: %w", resource.Resource, err)
 		}
 		i := slices.IndexFunc(found, func(o metav1.PartialObjectMetadata) bool {
-			return o.Annotations[schema.AnnotationOwner] != sp.id.String() && !system(resource, &o) && !owned(&o, owners)
+			return c.shape.fleet.space(o.Annotations[schema.AnnotationOwner]) != sp.id.String() && !system(resource, &o) && !owned(&o, owners)
 		})
 		if i >= 0 {
 			return schema.Errorf(schema.Conflict, "Foreign: it holds %s/%s, which isn't owned by the space %s; nothing foreign is deleted: move or delete it",

@@ -32,6 +32,7 @@ func digestOf(content []byte) digest {
 // Atomic lists and maps, the rules of a NetworkPolicy for example, count as
 // one field, so that what a stranger adds inside them is noticed too.
 type shape struct {
+	fleet     fleet
 	converter managedfields.TypeConverter
 }
 

@@ -28,16 +28,16 @@ func (c *Cluster) State(ctx context.Context) (reconcile.State, error) {
 		return reconcile.State{}, nil
 	}
 	if err != nil {
-		return reconcile.State{}, during("read", statePlace(), c.client.wrap(err))
+		return reconcile.State{}, during("read", c.client.statePlace(), c.client.wrap(err))
 	}
-	return decodeState(held)
+	return c.client.decodeState(held)
 }
 
-func decodeState(held *corev1.ConfigMap) (reconcile.State, error) {
+func (c *client) decodeState(held *corev1.ConfigMap) (reconcile.State, error) {
 	var state reconcile.State
 	if data := held.Data[stateKey]; data != "" {
 		if err := json.Unmarshal([]byte(data), &state); err != nil {
-			return reconcile.State{}, schema.Errorf(schema.Invalid, "read %s: %s: %w", statePlace(), stateKey, err)
+			return reconcile.State{}, schema.Errorf(schema.Invalid, "read %s: %s: %w", c.statePlace(), stateKey, err)
 		}
 	}
 	state.Confirmed = schema.Revision(held.Annotations[AnnotationConfirm])
@@ -64,7 +64,7 @@ func (c *Cluster) SaveState(ctx context.Context, state reconcile.State) error {
 		err = c.client.updateState(ctx, held)
 	}
 	if err != nil {
-		return during("save", statePlace(), c.client.wrap(err))
+		return during("save", c.client.statePlace(), c.client.wrap(err))
 	}
 	c.log.DebugContext(ctx, "state saved", slog.String("revision", string(state.Synced)))
 	return nil
@@ -81,17 +81,17 @@ func (c *Cluster) Confirm(ctx context.Context, revision schema.Revision) error {
 	}
 	_, err = c.client.patchState(ctx, body)
 	if apierrors.IsNotFound(err) {
-		return schema.Errorf(schema.NotFound, "confirm %s: nothing is halted: %s doesn't exist", revision.Short(), statePlace())
+		return schema.Errorf(schema.NotFound, "confirm %s: nothing is halted: %s doesn't exist", revision.Short(), c.client.statePlace())
 	}
 	if err != nil {
-		return during("confirm in", statePlace(), c.client.wrap(err))
+		return during("confirm in", c.client.statePlace(), c.client.wrap(err))
 	}
 	c.log.InfoContext(ctx, "halt confirmed", slog.String("revision", string(revision)))
 	return nil
 }
 
-func statePlace() place {
-	return place{kind: kindNamed(kindConfigMap), namespace: schema.SystemNamespace, name: stateName}
+func (c *client) statePlace() place {
+	return place{kind: kindNamed(kindConfigMap), namespace: schema.SystemNamespace, name: c.fleet.named(stateName)}
 }
 
 func systemMeta(namespace, name string) metav1.ObjectMeta {
@@ -104,8 +104,8 @@ func (c *Cluster) makeState(ctx context.Context, encoded string) error {
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	return c.client.create(ctx, statePlace(), &corev1.ConfigMap{
-		ObjectMeta: systemMeta(schema.SystemNamespace, stateName),
+	return c.client.create(ctx, c.client.statePlace(), &corev1.ConfigMap{
+		ObjectMeta: systemMeta(schema.SystemNamespace, c.client.fleet.named(stateName)),
 		Data:       map[string]string{stateKey: encoded},
 	})
 }
@@ -114,18 +114,18 @@ func (c *client) readState(ctx context.Context) (*corev1.ConfigMap, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	held := &corev1.ConfigMap{}
-	return held, c.request(statePlace(), "GET").Do(ctx).Into(held)
+	return held, c.request(c.statePlace(), "GET").Do(ctx).Into(held)
 }
 
 func (c *client) updateState(ctx context.Context, held *corev1.ConfigMap) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	return c.request(statePlace(), "PUT").Body(held).Do(ctx).Error()
+	return c.request(c.statePlace(), "PUT").Body(held).Do(ctx).Error()
 }
 
 func (c *client) patchState(ctx context.Context, body []byte) (*corev1.ConfigMap, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	held := &corev1.ConfigMap{}
-	return held, c.request(statePlace(), "PATCH").SetHeader("Content-Type", string(types.MergePatchType)).Body(body).Do(ctx).Into(held)
+	return held, c.request(c.statePlace(), "PATCH").SetHeader("Content-Type", string(types.MergePatchType)).Body(body).Do(ctx).Into(held)
 }

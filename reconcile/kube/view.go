@@ -12,6 +12,8 @@ import (
 type view struct {
 	notify      func(schema.SpaceID)
 	notifyState func()
+	// state is the name of the fleet's state.
+	state string
 
 	mu     sync.RWMutex
 	spaces map[string]*space
@@ -26,14 +28,18 @@ type space struct {
 	objects   map[key]*record
 }
 
-func newView(notify func(schema.SpaceID), notifyState func()) *view {
-	if notify == nil {
-		notify = func(schema.SpaceID) {}
+func newView(options Options) *view {
+	v := &view{
+		notify: options.Notify, notifyState: options.NotifyState, state: fleet(options.Fleet).named(stateName),
+		spaces: map[string]*space{}, simulated: map[string]bool{},
 	}
-	if notifyState == nil {
-		notifyState = func() {}
+	if v.notify == nil {
+		v.notify = func(schema.SpaceID) {}
 	}
-	return &view{notify: notify, notifyState: notifyState, spaces: map[string]*space{}, simulated: map[string]bool{}}
+	if v.notifyState == nil {
+		v.notifyState = func() {}
+	}
+	return v
 }
 
 // seen is one object as a watch or the answer to a write told it.
@@ -191,7 +197,7 @@ func (v *view) elsewhere(s seen, exists bool) bool {
 		}
 		return true
 	case s.kind == kindConfigMap && s.namespace == schema.SystemNamespace:
-		if s.name == stateName {
+		if s.name == v.state {
 			v.notifyState()
 		}
 		return true

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSampleConfigIsValid(t *testing.T) {
+	c := defaultConfig()
+	if err := c.readConfig("../../deploy/config.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigNamesUnknownFields(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("repository: {uri: x}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := defaultConfig()
+	if err := c.readConfig(file); err == nil || !strings.Contains(err.Error(), "uri") {
+		t.Errorf("got %v, want an error that names uri", err)
+	}
+}
+
+func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	text := "listen: 127.0.0.1:1\nrepository: {url: file, branch: file}\ncluster: {context: file}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a := &app{env: []string{"BAYPLAN_BRANCH=environment", "BAYPLAN_CONTEXT=environment"}}
+	flags := defaultConfig()
+	cmd := a.versionCommand()
+	flags.bindFlags(cmd)
+	if err := cmd.ParseFlags([]string{"--context", "flag"}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := a.configOf(cmd, flags, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := []string{c.Repository.URL, c.Repository.Branch, c.Cluster.Context, c.Metrics.Listen}
+	want := []string{"file", "environment", "flag", "127.0.0.1:9090"}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("got %v, want %v", got, want)
+			break
+		}
+	}
+}

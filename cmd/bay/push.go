@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"bayplan.dev/render"
+	"bayplan.dev/schema"
+)
+
+// maxChanges bounds the lines that a push is answered with.
+const maxChanges = 50
+
+// pushCheck decides what may land in the hosted repository. It keeps a loader
+// of its own, so that pushes don't push the loop's memory out.
+type pushCheck struct {
+	loader   loader
+	renderer *render.Renderer
+}
+
+func newPushCheck() *pushCheck { return &pushCheck{newLoader(), render.New()} }
+
+// check answers a push from old to new with what it will change. It refuses a
+// push that adds errors, and says which; errors that are there already are
+// their own user's to mend and stop nobody else (ADR 3).
+func (p *pushCheck) check(ctx context.Context, old, pushed schema.Snapshot) (string, error) {
+	from, err := p.loader.Load(ctx, old)
+	if err != nil {
+		return "", err
+	}
+	to, err := p.loader.Load(ctx, pushed)
+	if err != nil {
+		return "", err
+	}
+	changes := schema.Diff(from, to)
+	found := append(to.Findings.New(from.Findings), schema.Shrinks(from, to)...)
+	found = append(found, p.unrendered(from, to)...)
+	found.Sort()
+	if n := len(found.Errors()); n > 0 {
+		return found.Text(), schema.Errorf(schema.Invalid, "%d errors; nothing has changed", n)
+	}
+	return found.Text() + changesText(changes), nil
+}
+
+// unrendered renders the spaces that differ: what the gate refuses is refused here already.
+func (p *pushCheck) unrendered(from, to *schema.Fleet) schema.Findings {
+	var found schema.Findings
+	if to.Frozen {
+		return nil
+	}
+	for _, id := range to.SpaceIDs() {
+		space := to.Spaces[id]
+		if before := from.Spaces[id]; space.Frozen || before != nil && before.Digest == space.Digest {
+			continue
+		}
+		if _, err := p.renderer.Space(to, id); err != nil {
+			found = append(found, schema.Finding{
+				Position: space.Source, Severity: schema.SeverityError, Code: "render", Message: err.Error(),
+			})
+		}
+	}
+	return found
+}
+
+func changesText(changes []schema.Change) string {
+	if len(changes) == 0 {
+		return "no container, volume, space or key changes\n"
+	}
+	var b strings.Builder
+	for i, change := range changes {
+		if i == maxChanges {
+			fmt.Fprintf(&b, "and %d more\n", len(changes)-i)
+			break
+		}
+		b.WriteString(change.String() + "\n")
+	}
+	return b.String()
+}

@@ -1,0 +1,288 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+
+	"bayplan.dev/gitsync"
+	"bayplan.dev/reconcile"
+	"bayplan.dev/reconcile/kube"
+	"bayplan.dev/render"
+	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
+)
+
+// shutdownTime is how long requests may go on after the server was told to end.
+const shutdownTime = 5 * time.Second
+
+// server is all rooms, wired.
+type server struct {
+	config    config
+	log       *slog.Logger
+	listeners listeners
+	registry  *prometheus.Registry
+	// host is nil when the repository is somewhere else.
+	host    *gitsync.Host
+	repo    *gitsync.Repo
+	trigger gitsync.Trigger
+	// restConfig is the way to the cluster.
+	restConfig *rest.Config
+	cluster    *kube.Cluster
+	loop       *reconcile.Loop
+	api        *webhook.API
+}
+
+// newServer wires the rooms and finds out whether the cluster and the
+// repository can be used at all; it starts nothing that needs an end but files.
+func (a *app) newServer(ctx context.Context, c config, l listeners) (*server, error) {
+	s := &server{config: c, log: a.logger(c.Log), listeners: l, registry: prometheus.NewRegistry(), trigger: gitsync.NewTrigger()}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := s.openCluster(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.openRepository(ctx, a, c.Repository); err != nil {
+		return nil, err
+	}
+	s.loop = reconcile.New(reconcile.Options{
+		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: c.Cluster.Workers,
+	})
+	s.registry.MustRegister(s.loop.Metrics())
+	secrets, err := c.Hooks.secrets()
+	if err != nil {
+		return nil, err
+	}
+	s.api = webhook.New(s.apiOptions(secrets))
+	return s, nil
+}
+
+// openCluster connects and asks for every right that is needed. The watches
+// call a loop that doesn't exist yet; they aren't running yet either.
+func (s *server) openCluster(ctx context.Context) error {
+	var err error
+	if s.restConfig, err = kube.Config(s.config.Cluster.Kubeconfig, s.config.Cluster.Context); err != nil {
+		return err
+	}
+	s.cluster, err = kube.New(s.restConfig, kube.Options{
+		Log: s.log, Version: version, Fleet: s.config.Cluster.Fleet,
+		Notify:      func(id schema.SpaceID) { s.loop.Notify(id) },
+		NotifyState: func() { s.loop.NotifyState() },
+	})
+	if err != nil {
+		return err
+	}
+	return s.cluster.Check(ctx)
+}
+
+func (s *server) openRepository(ctx context.Context, a *app, c repositoryConfig) error {
+	if c.Host != "" {
+		return s.openHost(ctx, c)
+	}
+	dir := c.Cache
+	if dir == "" {
+		cache, err := cacheFolder(a, c.URL)
+		if err != nil {
+			return err
+		}
+		dir = cache
+	}
+	repo, err := gitsync.New(gitsync.Options{
+		Remote: gitsync.Remote{
+			URL: c.URL, Branch: c.Branch, Username: c.Username, PasswordFile: c.PasswordFile,
+			KeyFile: c.SSHKeyFile, KnownHostsFile: c.KnownHostsFile,
+		},
+		Dir: dir, Log: s.log,
+	})
+	s.repo = repo
+	return err
+}
+
+func (s *server) openHost(ctx context.Context, c repositoryConfig) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find own program: %w", err)
+	}
+	host, err := gitsync.NewHost(ctx, gitsync.HostOptions{
+		Dir: c.Host, Branch: c.Branch, Check: newPushCheck().check, HookCommand: []string{self, gitHook}, Log: s.log, Pushed: s.trigger,
+	})
+	if err != nil {
+		return err
+	}
+	s.host, s.repo = host, host.Repo()
+	return nil
+}
+
+// cacheFolder is where the clone of a URL is kept, one for each.
+func cacheFolder(a *app, url string) (string, error) {
+	base := a.getenv("XDG_CACHE_HOME")
+	if base == "" {
+		base = filepath.Join(a.getenv("HOME"), ".cache")
+	}
+	dir := filepath.Join(base, "bayplan", digest(url))
+	if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return "", fmt.Errorf("make cache folder: %w; choose another with --cache", err)
+	}
+	return dir, nil
+}
+
+func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
+	hub := s.loop.Hub()
+	options := webhook.Options{
+		Log: s.log, Version: version, Fleet: s.loop.Fleet, Hub: hub,
+		Subscribe:  func(since uint64, fresh bool) webhook.Subscription { return hub.Subscribe(since, fresh) },
+		Owned:      s.cluster.Owned,
+		Volumes:    s.volumes,
+		Poke:       s.trigger.Poke,
+		Ready:      s.ready,
+		Schema:     schema.JSONSchema,
+		Hooks:      map[webhook.Forge]webhook.Secret{},
+		Branch:     s.config.Repository.Branch,
+		Repository: s.config.Repository.URL,
+		Origins:    s.config.Origins,
+		Registerer: s.registry,
+	}
+	for forge, secret := range secrets {
+		options.Hooks[webhook.Forge(forge)] = webhook.Secret(secret)
+	}
+	if s.host != nil {
+		options.Git = s.host
+	}
+	return options
+}
+
+// ready says why reads can't be answered yet.
+func (s *server) ready() error {
+	if s.loop.Fleet() == nil {
+		return schema.Errorf(schema.Unavailable, "the repository has not been read yet: %s", s.loop.Hub().Sync().Message)
+	}
+	return nil
+}
+
+func (s *server) volumes(id schema.SpaceID) map[string]webhook.VolumeStatus {
+	live := s.cluster.Live(id)
+	statuses := make(map[string]webhook.VolumeStatus, len(live.Volumes))
+	for name, v := range live.Volumes {
+		statuses[name] = webhook.VolumeStatus{Phase: v.Phase, Capacity: v.Capacity, DeleteAfter: v.DeleteAfter}
+	}
+	return statuses
+}
+
+func (s *server) url() string { return urlOf(s.listeners.api) }
+
+// Run serves until ctx ends.
+func (s *server) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.cluster.Run(ctx) })
+	group.Go(func() error {
+		if err := s.cluster.Synced(ctx); err != nil {
+			return ended(ctx, err)
+		}
+		return s.lead(ctx)
+	})
+	group.Go(func() error { return s.look(ctx) })
+	if s.host != nil {
+		group.Go(func() error { return s.host.Run(ctx) })
+	}
+	group.Go(func() error { return serveHTTP(ctx, s.listeners.api, s.api, s.api.Close) })
+	if s.listeners.metrics != nil {
+		mux := http.NewServeMux()
+		mux.Handle("/metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))
+		group.Go(func() error { return serveHTTP(ctx, s.listeners.metrics, mux, func() {}) })
+	}
+	return errors.Join(group.Wait(), s.close())
+}
+
+// lead runs the loop, where there is an election while this process is the leader.
+func (s *server) lead(ctx context.Context) error {
+	c := s.config.Cluster
+	if !c.LeaderElection {
+		return s.loop.Run(ctx)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("name this leader: %w", err)
+	}
+	identity := host + "-" + strings.ToLower(rand.Text()[:8])
+	return kube.Lead(ctx, s.restConfig, c.Fleet, identity, s.loop.Run)
+}
+
+// close closes the repository; the host's own with the host.
+func (s *server) close() error {
+	if s.host != nil {
+		return s.host.Close()
+	}
+	return s.repo.Close()
+}
+
+// look turns everything that says "look at the repository" into one poke of the loop.
+func (s *server) look(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.trigger.Poll(ctx, time.Duration(s.config.Repository.Poll)) })
+	if info, err := os.Stat(s.config.Repository.URL); err == nil && info.IsDir() {
+		group.Go(func() error { return s.repo.Watch(ctx, s.trigger) })
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		s.log.DebugContext(ctx, "repository is no folder", "err", err)
+	}
+	group.Go(func() error {
+		for {
+			select {
+			case <-s.trigger:
+				s.loop.Poke()
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return group.Wait()
+}
+
+// serveHTTP serves until ctx ends, then calls closing, which ends what would
+// go on for ever, and gives the other requests a moment.
+func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, closing func()) error {
+	server := webhook.Server(l.Addr().String(), handler)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(l) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", l.Addr(), err)
+	case <-ctx.Done():
+	}
+	closing()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := server.Shutdown(last); err != nil {
+		return errors.Join(fmt.Errorf("end requests at %s: %w", l.Addr(), err), server.Close())
+	}
+	return nil
+}
+
+// ended drops the error of what has ended because ctx did.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// digest names a folder after a text that may hold anything.
+func digest(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"bayplan.dev/examples"
+	"bayplan.dev/schema"
+)
+
+// upOptions are the flags of bay up that serve doesn't have.
+type upOptions struct {
+	data        string
+	program     string
+	clusterPort int
+	nodes       int
+}
+
+func (a *app) upCommand() *cobra.Command {
+	c := defaultConfig()
+	var o upOptions
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Start everything on this machine: a control plane, the repository and the server",
+		Long: `Start a Kubernetes control plane with simulated nodes, host a fleet
+repository seeded with an example, and serve both until Ctrl-C. Simulated nodes
+run no real containers. With --kubeconfig that cluster is used instead.
+
+All data is below --data; a second start finds it.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.configOf(cmd, c, "")
+			if err != nil {
+				return err
+			}
+			if o.data == "" {
+				o.data = a.dataFolder()
+			}
+			return a.up(cmd.Context(), c, o)
+		},
+	}
+	c.bindFlags(cmd, "listen", "metrics-listen", "branch", "kubeconfig", "context")
+	cmd.Flags().StringVar(&o.data, "data", "", "folder of all data (default $XDG_DATA_HOME/bayplan)")
+	cmd.Flags().StringVar(&o.program, "devcluster", besides("devcluster"), "program that runs the control plane")
+	cmd.Flags().IntVar(&o.clusterPort, "cluster-port", -1, "port of the control plane on 127.0.0.1, 0 for a free one (default that of the last start, or 6443)")
+	cmd.Flags().IntVar(&o.nodes, "nodes", 1, "number of simulated nodes")
+	return cmd
+}
+
+// dataFolder is where a user's programs keep data.
+func (a *app) dataFolder() string {
+	if dir := a.getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "bayplan")
+	}
+	return filepath.Join(a.getenv("HOME"), ".local", "share", "bayplan")
+}
+
+func (a *app) up(ctx context.Context, c config, o upOptions) error {
+	if err := os.MkdirAll(o.data, 0o700); err != nil {
+		return fmt.Errorf("make data folder: %w", err)
+	}
+	c.Repository.Host = filepath.Join(o.data, "repository")
+	if err := c.validate(); err != nil {
+		return err
+	}
+	// Before anything starts, so that a port in use is known at once.
+	l, err := listen(ctx, c)
+	if err != nil {
+		return err
+	}
+	if c.Cluster.Kubeconfig != "" {
+		return a.upServer(ctx, c, l, "")
+	}
+	cluster, err := startDevcluster(ctx, devclusterOptions{
+		program: o.program, data: filepath.Join(o.data, "cluster"), port: o.clusterPort, nodes: o.nodes,
+	}, a.stderr)
+	if err != nil {
+		return err
+	}
+	c.Cluster.Kubeconfig = cluster.kubeconfig
+	return cluster.with(ctx, func(ctx context.Context) error { return a.upServer(ctx, c, l, simulatedNote) })
+}
+
+// upServer serves a repository that begins with the quickstart example, and
+// says where everything is once the cluster holds it.
+func (a *app) upServer(ctx context.Context, c config, l listeners, note string) error {
+	s, err := a.newServer(ctx, c, l)
+	if err != nil {
+		return err
+	}
+	if err := s.host.Seed(ctx, examples.Quickstart(), "Begin with one container"); err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.Run(ctx) })
+	group.Go(func() error {
+		if err := s.loop.Settled(ctx, ""); err != nil {
+			return ended(ctx, err)
+		}
+		return a.printUp(c, s.url(), note)
+	})
+	return group.Wait()
+}
+
+const simulatedNote = "              its nodes are simulated: Pods become ready, but no container runs\n"
+
+func (a *app) printUp(c config, url, note string) error {
+	return a.printf(`Bayplan is up.
+  repository  git clone %[1]s/git/fleet.git
+  status      bay status --watch --endpoint-url %[1]s
+  api         %[1]s/compute/containers   described at %[1]s/docs
+  stream      %[2]s/compute/ws
+  cluster     kubectl --kubeconfig %[3]s get pods -A -l app.kubernetes.io/managed-by=%[4]s
+%[5]s  stop        Ctrl-C; the next start finds everything
+`, url, "ws"+url[len("http"):], c.Cluster.Kubeconfig, schema.ManagedBy, note)
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"bayplan.dev/gitsync"
+	"bayplan.dev/render"
+	"bayplan.dev/schema"
+)
+
+func (a *app) validateCommand() *cobra.Command {
+	var revision, output string
+	cmd := &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check a fleet repository and print everything that is wrong with it",
+		Long: `Check a fleet repository: the files of a folder, or with --revision a commit
+of a local clone. Every finding is printed with its place and how to mend it.
+Exits 1 when there is a finding of severity error.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			fleet, err := loadDir(cmd.Context(), dirArg(args), revision)
+			if err != nil {
+				return err
+			}
+			return a.printFindings(cmd, fleet, output)
+		},
+	}
+	cmd.Flags().StringVar(&revision, "revision", "", "check this commit or branch of the clone at DIR instead of its files")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
+	return cmd
+}
+
+func dirArg(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+// loadDir loads the files of a folder, or a revision of the clone there, and
+// adds what the renderer has to say of the overlay.
+func loadDir(ctx context.Context, dir, revision string) (*schema.Fleet, error) {
+	snapshot, err := snapshotOf(ctx, dir, revision)
+	if err != nil {
+		return nil, err
+	}
+	return newLoader().Load(ctx, snapshot)
+}
+
+func snapshotOf(ctx context.Context, dir, revision string) (schema.Snapshot, error) {
+	info, err := os.Stat(dir)
+	switch {
+	case err != nil:
+		return schema.Snapshot{}, schema.Errorf(schema.NotFound, "read %s: %w", dir, err)
+	case !info.IsDir():
+		return schema.Snapshot{}, schema.Errorf(schema.Invalid, "%s is no folder; give the top folder of a fleet repository", dir)
+	case revision == "":
+		return schema.FromFS(os.DirFS(dir))
+	}
+	repo, err := gitsync.New(gitsync.Options{Remote: gitsync.Remote{URL: dir}})
+	if err != nil {
+		return schema.Snapshot{}, err
+	}
+	return repo.At(ctx, revision)
+}
+
+// loader adds the overlay's findings to those of the schema: a fleet whose
+// overlay can't be rendered is frozen like one whose platform.yaml is broken.
+type loader struct{ schema *schema.Loader }
+
+func newLoader() loader { return loader{schema.NewLoader()} }
+
+func (l loader) Load(ctx context.Context, s schema.Snapshot) (*schema.Fleet, error) {
+	fleet, err := l.schema.Load(ctx, s)
+	if err != nil || fleet.Overlay.Hash == "" {
+		return fleet, err
+	}
+	found := render.CheckOverlay(fleet.Overlay)
+	if len(found) == 0 {
+		return fleet, nil
+	}
+	checked := *fleet
+	checked.Findings = append(fleet.Findings[:len(fleet.Findings):len(fleet.Findings)], found...)
+	checked.Findings.Sort()
+	checked.Frozen = checked.Frozen || len(found.Errors()) > 0
+	return &checked, nil
+}
+
+func (a *app) printFindings(cmd *cobra.Command, fleet *schema.Fleet, output string) error {
+	failed := len(fleet.Findings.Errors()) > 0
+	switch output {
+	case "json":
+		findings := fleet.Findings
+		if findings == nil {
+			findings = schema.Findings{}
+		}
+		if err := json.NewEncoder(a.stdout).Encode(findings); err != nil {
+			return err
+		}
+	case "text":
+		if err := printSummary(a.stdout, fleet); err != nil {
+			return err
+		}
+	default:
+		return usagef(cmd, "output format %q must be text or json", output)
+	}
+	if failed {
+		return errFindings
+	}
+	return nil
+}
+
+func printSummary(w io.Writer, fleet *schema.Fleet) error {
+	containers := 0
+	for _, space := range fleet.Spaces {
+		containers += len(space.Containers)
+	}
+	errs := len(fleet.Findings.Errors())
+	_, err := fmt.Fprintf(w, "%s%d errors, %d warnings in %d spaces with %d containers\n",
+		fleet.Findings.Text(), errs, len(fleet.Findings)-errs, len(fleet.Spaces), containers)
+	return err
+}
