@@ -9,10 +9,10 @@ import (
 	"bayplan.dev/schema"
 )
 
-// cachedSpaces bounds the memory: a rendered space is some 100 KiB of maps, and
-// rendering one again takes less than a millisecond. What is worth keeping are
-// the spaces that are asked for twice in a row, by a retry or by two routes.
-const cachedSpaces = 256
+// cachedObjects bounds the memory: an object is some 5 KiB of maps, and
+// rendering a space again takes less than a millisecond. What is worth keeping
+// are the spaces that are asked for twice in a row, by a retry or by two routes.
+const cachedObjects = 2048
 
 // cacheKey has the id beside the digest, because two users may have equal files.
 type cacheKey struct {
@@ -23,7 +23,8 @@ type cacheKey struct {
 // cache keeps the spaces that were used last.
 type cache struct {
 	mu      sync.Mutex
-	limit   int
+	limit   int // of objects
+	size    int
 	entries map[cacheKey]*list.Element
 	used    *list.List // newest first
 }
@@ -60,8 +61,10 @@ func (c *cache) put(key cacheKey, objects []*unstructured.Unstructured) {
 		return
 	}
 	c.entries[key] = c.used.PushFront(cacheEntry{key: key, objects: objects})
-	if c.used.Len() > c.limit {
+	c.size += len(objects)
+	for c.size > c.limit {
 		oldest := c.used.Remove(c.used.Back()).(cacheEntry)
 		delete(c.entries, oldest.key)
+		c.size -= len(oldest.objects)
 	}
 }

@@ -46,7 +46,7 @@ type Renderer struct {
 // New returns a Renderer with an empty memory.
 func New() *Renderer {
 	return &Renderer{
-		cache: newCache(cachedSpaces),
+		cache: newCache(cachedObjects),
 		evaluator: sync.OnceValues(func() (policy.Evaluator, error) {
 			return policy.NewEvaluator(policy.DefaultChecks(), nil)
 		}),
