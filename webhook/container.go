@@ -75,12 +75,14 @@ func (a *API) containerRoutes() {
 }
 
 func (a *API) listContainers(fleet *schema.Fleet, in *containersInput) (*listOutput[Container], error) {
-	wanted := map[string]schema.ContainerID{}
-	statuses := map[schema.ContainerID]schema.ContainerStatus{}
-	for _, s := range a.opts.Hub.Containers() {
-		statuses[s.ID] = s
-		if in.holds(s.ID.Space) && (in.Status == "" || in.Status == string(s.Phase)) {
-			wanted[s.ID.String()] = s.ID
+	statuses := a.opts.Hub.Containers()
+	wanted := make(map[string]schema.ContainerID, len(statuses))
+	known := make(map[schema.ContainerID]bool, len(statuses))
+	for i := range statuses {
+		id := statuses[i].ID
+		known[id] = true
+		if in.holds(id.Space) && matches(in.Status, string(statuses[i].Phase)) {
+			wanted[id.String()] = id
 		}
 	}
 	for id, space := range fleet.Spaces {
@@ -88,15 +90,15 @@ func (a *API) listContainers(fleet *schema.Fleet, in *containersInput) (*listOut
 			continue
 		}
 		for _, c := range space.Containers {
-			if _, known := statuses[c.ID]; !known && (in.Status == "" || in.Status == string(schema.PhasePending)) {
+			if !known[c.ID] && matches(in.Status, string(schema.PhasePending)) {
 				wanted[c.ID.String()] = c.ID
 			}
 		}
 	}
 	return pageOf(fleet, keys(wanted), in.Page, func(key string) (Container, bool) {
 		id := wanted[key]
-		status, known := statuses[id]
-		return viewContainer(id, fleet.Container(id), status, known)
+		status, seen := a.opts.Hub.Container(id)
+		return viewContainer(id, fleet.Container(id), status, seen)
 	})
 }
 

@@ -120,7 +120,7 @@ func TestSocketStreamsFrames(t *testing.T) {
 	if err := json.Unmarshal(first.Data, &all); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(h.hub.Containers(), all); first.Type != schema.FrameContainers || diff != "" {
+	if diff := cmp.Diff(h.hub.all(), all); first.Type != schema.FrameContainers || diff != "" {
 		t.Errorf("first frame %s (-want +got):\n%s", first.Type, diff)
 	}
 	h.change(t, "alice--web", "hello")

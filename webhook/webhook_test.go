@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -155,12 +156,13 @@ func (h *testHub) Container(id schema.ContainerID) (schema.ContainerStatus, bool
 func (h *testHub) Containers() []schema.ContainerStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.all()
+	return slices.Collect(maps.Values(h.statuses))
 }
 
+// all is ordered, so that a test can say what it wants.
 func (h *testHub) all() []schema.ContainerStatus {
 	return slices.SortedFunc(maps.Values(h.statuses), func(a, b schema.ContainerStatus) int {
-		return strings.Compare(a.ID.String(), b.ID.String())
+		return cmp.Or(a.ID.Space.Compare(b.ID.Space), strings.Compare(a.ID.Name, b.ID.Name))
 	})
 }
 
