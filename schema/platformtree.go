@@ -89,7 +89,7 @@ func (p *plan) overlay(t *platformTree, hash string) error {
 	if len(files) > maxOverlayFiles {
 		t.report(platformFolder, "too-many", fmt.Sprintf("the overlay has more than %d files", maxOverlayFiles), "remove some")
 	}
-	if files[kustomizationFile] == nil && len(files) > 0 {
+	if files[kustomizationFile] == nil && len(files) > 0 && !t.broken() {
 		t.report(path.Join(platformFolder, kustomizationFile), "missing-file", "the overlay has no "+kustomizationFile, "add it, or remove the folder "+platformFolder)
 	}
 	if t.broken() || len(files) == 0 {
