@@ -9,6 +9,8 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/storage/filesystem"
+
+	"bayplan.dev/schema"
 )
 
 // clone is the cache of a remote repository: folders clone-…, of which the
@@ -41,7 +43,7 @@ func (c *clone) full() bool {
 func (c *clone) layers() ([]*filesystem.Storage, error) {
 	name, err := os.Readlink(c.current())
 	if err != nil {
-		return nil, err
+		return nil, schema.Errorf(schema.Unavailable, "isn't cloned yet: %w", err)
 	}
 	return c.layersOf(name)()
 }

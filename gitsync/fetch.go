@@ -66,9 +66,8 @@ func (r *Repo) fetch(ctx context.Context, into *store, have string) (string, err
 	if err != nil {
 		return "", r.explain(err)
 	}
-	err = errors.Join(into.addPack(answer, refs.Capabilities), answer.Close())
-	if err != nil {
-		return "", r.explain(fmt.Errorf("%w: %w", errAdd, err))
+	if err := errors.Join(into.addPack(answer, refs.Capabilities), answer.Close()); err != nil {
+		return "", fmt.Errorf("%w: %w", errAdd, r.explain(err))
 	}
 	return tip, into.setBranch(r.remote.Branch, tip)
 }
@@ -82,16 +81,11 @@ func (r *Repo) connect(ctx context.Context) (wire, error) {
 
 // explain gives errors without a code one, and keeps secrets out of all.
 func (r *Repo) explain(err error) error {
-	code := schema.CodeOf(err)
-	if code != schema.Internal {
+	if schema.CodeOf(err) != schema.Internal {
 		return err
 	}
-	password, _ := r.remote.password() //nolint:errcheck // only to hide it: without it there is nothing to hide
-	text := redact(err.Error(), password)
-	if errors.Is(err, errAdd) {
-		return schema.Errorf(schema.Unavailable, "fetch from %s: %w: %s", r.address.host, errAdd, text)
-	}
-	return schema.Errorf(schema.Unavailable, "fetch from %s: %s", r.address.host, text)
+	password, _ := r.remote.password() // only to hide it: without it there is nothing to hide
+	return schema.Errorf(schema.Unavailable, "fetch from %s: %s", r.address.host, redact(err.Error(), password))
 }
 
 // advertised reads the list of references.

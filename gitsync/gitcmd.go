@@ -53,8 +53,8 @@ func checkVersion(out string) error {
 	if m == nil {
 		return schema.Errorf(schema.Unavailable, "git doesn't say its version but %.100q", out)
 	}
-	major, _ := strconv.Atoi(m[1]) //nolint:errcheck // the pattern has digits only; too many are too new
-	minor, _ := strconv.Atoi(m[2]) //nolint:errcheck // likewise
+	major, _ := strconv.Atoi(m[1]) // the pattern has digits only; too many are too new
+	minor, _ := strconv.Atoi(m[2]) // likewise
 	if major < gitMajor || (major == gitMajor && minor < gitMinor) {
 		return schema.Errorf(schema.Unavailable, "hosting a repository needs git %d.%d or newer, this is %s.%s", gitMajor, gitMinor, m[1], m[2])
 	}

@@ -2,12 +2,16 @@ package gitsync
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -473,6 +477,94 @@ func TestOnlySmartHTTP(t *testing.T) {
 	} {
 		if got := request(tt.method, tt.path, tt.header); got != tt.want {
 			t.Errorf("%s %s %v: got %d, want %d", tt.method, tt.path, tt.header, got, tt.want)
+		}
+	}
+}
+
+func TestEncodedBodies(t *testing.T) {
+	h := host(t, HostOptions{})
+	seeded(t, h, map[string]string{"a": "1"})
+	tip := string(head(t, h.Repo()).Revision)
+	want := fmt.Sprintf("0032want %s\n00000009done\n", tip)
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	if _, err := z.Write([]byte(want)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		body   io.Reader
+		header http.Header
+	}{
+		"plain":        {strings.NewReader(want), http.Header{}},
+		"chunked":      {io.MultiReader(strings.NewReader(want)), http.Header{}},
+		"gzip":         {&zipped, http.Header{"Content-Encoding": {"gzip"}}},
+		"100-continue": {strings.NewReader(want), http.Header{"Expect": {"100-continue"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/git-upload-pack", tt.body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header = tt.header
+			req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(res.Body)
+			if err = errors.Join(err, res.Body.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.HasPrefix(answer, []byte("0008NAK\nPACK")) {
+				t.Errorf("got %d %.100q", res.StatusCode, answer)
+			}
+		})
+	}
+}
+
+func TestRequestsAreBounded(t *testing.T) {
+	h := host(t, HostOptions{MaxRequests: 1})
+	release, ok := h.slot(t.Context())
+	if !ok {
+		t.Fatal("the first request has to wait")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := httptest.NewRequestWithContext(ctx, http.MethodGet, Path+"/info/refs?service=git-upload-pack", nil)
+	res := httptest.NewRecorder()
+	h.ServeHTTP(res, req)
+	if res.Code != http.StatusServiceUnavailable || res.Header().Get("Retry-After") == "" {
+		t.Errorf("got %d %v", res.Code, res.Header())
+	}
+	release()
+	if _, ok := h.slot(t.Context()); !ok {
+		t.Error("the slot didn't come back")
+	}
+}
+
+// Promise 1: nobody hears of a success before it is durable.
+func TestAnswerWaitsForDurability(t *testing.T) {
+	for _, failure := range []error{nil, errors.New("disk full")} {
+		res := httptest.NewRecorder()
+		call := &cgi{
+			command: exec.CommandContext(t.Context(), "sh", "-c", `printf 'X: y\r\n\r\nok'`),
+			before: func() error {
+				if res.Body.Len() > 0 {
+					t.Errorf("answered %q too early", res.Body)
+				}
+				return failure
+			},
+		}
+		ownGroup(call.command)
+		err := call.run(res)
+		if !errors.Is(err, failure) {
+			t.Errorf("got %v, want %v", err, failure)
+		}
+		if ok := res.Code == http.StatusOK && res.Body.String() == "ok"; ok != (failure == nil) {
+			t.Errorf("%v: got %d %q", failure, res.Code, res.Body)
 		}
 	}
 }

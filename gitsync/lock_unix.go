@@ -56,7 +56,7 @@ func sign(file *os.File) error {
 
 func holder(file *os.File) string {
 	b := make([]byte, 20)
-	n, _ := file.ReadAt(b, 0) //nolint:errcheck // a short read is the rule
+	n, _ := file.ReadAt(b, 0) // a short read is the rule
 	return string(b[:n])
 }
 
@@ -69,7 +69,7 @@ func ownGroup(cmd *exec.Cmd) {
 
 // endGroup kills what is left of the command's group.
 func endGroup(cmd *exec.Cmd) {
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) //nolint:errcheck // mostly nothing is left
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // mostly nothing is left
 }
 
 // syncFolder makes the names in a folder durable.

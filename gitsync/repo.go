@@ -149,7 +149,7 @@ func (r *Repo) remoteHead(ctx context.Context) (schema.Snapshot, error) {
 		if err == nil || !worthCloning(ctx, err) {
 			return snapshot, err
 		}
-		r.options.Log.WarnContext(ctx, "repository is cloned anew", "repository", r.address.String(), "err", err)
+		r.options.Log.WarnContext(ctx, "repository is cloned anew", slog.String("repository", r.address.String()), slog.Any("err", err))
 	}
 	return r.cloneAnew(ctx)
 }

@@ -71,7 +71,7 @@ func (r *Repo) watch(ctx context.Context, t Trigger) error {
 				continue
 			}
 			if e.Has(fsnotify.Create) {
-				_ = watchFolders(w, e.Name) //nolint:errcheck // gone again: whoever removes it makes an event
+				_ = watchFolders(w, e.Name) // gone again: whoever removes it makes an event
 			}
 			t.Poke()
 		}
