@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -410,5 +411,30 @@ func TestRenderedObjectsAreNotChanged(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(before), string(after)); diff != "" {
 		t.Errorf("objects (-before +after):\n%s", diff)
+	}
+}
+
+// Two fleets in one cluster are strangers to each other.
+func TestAnotherFleetIsForeign(t *testing.T) {
+	b := newBench(t)
+	list := objects(t, b.id)
+	b.mustApply(t, list, revision1)
+	b.idle(t)
+	other := fleetOn(t, b.config, b.id, "other")
+	before := b.versions(t)
+	if _, err := other.Apply(t.Context(), b.id, list, revision2); schema.CodeOf(err) != schema.Conflict {
+		t.Errorf("Apply: %v, want conflict", err)
+	}
+	if _, err := other.Prune(t.Context(), b.id, nil, 0); schema.CodeOf(err) != schema.Conflict {
+		t.Errorf("Prune: %v, want conflict", err)
+	}
+	if _, err := other.Remove(t.Context(), b.id, 0); schema.CodeOf(err) != schema.Conflict {
+		t.Errorf("Remove: %v, want conflict", err)
+	}
+	if got := other.Owned(); slices.Contains(got, b.id) {
+		t.Errorf("the other fleet owns %v", got)
+	}
+	if diff := cmp.Diff(before, b.versions(t)); diff != "" {
+		t.Errorf("resourceVersions (-before +after):\n%s", diff)
 	}
 }

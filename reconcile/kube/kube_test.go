@@ -123,6 +123,12 @@ func (b *bench) another(t *testing.T) *bench {
 
 func benchOn(t *testing.T, config *rest.Config, id schema.SpaceID) *bench {
 	t.Helper()
+	return fleetOn(t, config, id, "")
+}
+
+// fleetOn is a Cluster for a fleet of the name.
+func fleetOn(t *testing.T, config *rest.Config, id schema.SpaceID, name string) *bench {
+	t.Helper()
 	b := &bench{id: id, config: config, wire: &wire{}, told: &notices{spaces: map[schema.SpaceID]int{}}}
 	var err error
 	if b.stranger, err = kubernetes.NewForConfig(config); err != nil {
@@ -136,7 +142,7 @@ func benchOn(t *testing.T, config *rest.Config, id schema.SpaceID) *bench {
 		b.wire.next = next
 		return b.wire
 	})
-	b.Cluster, err = New(watched, Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Notify: b.told.space, NotifyState: b.told.ofState})
+	b.Cluster, err = New(watched, Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Notify: b.told.space, NotifyState: b.told.ofState, Fleet: name})
 	if err != nil {
 		t.Fatal(err)
 	}
