@@ -22,10 +22,9 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 	}); err != nil {
 		return err
 	}
-	owned := l.cluster.Owned()
 	l.mu.Lock()
 	before := l.plan
-	changed := l.outdated(p.fleet, owned)
+	changed := l.outdated(p.fleet, p.owned)
 	if before != nil && before.held() && !p.held() {
 		// What drifted while nothing was written has been left as it is.
 		changed = slices.Concat(changed, p.fleet.SpaceIDs())
@@ -39,7 +38,7 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 
 	l.announce(p)
 	l.enqueue(changed)
-	l.lookAt(before, p, slices.Concat(owned, changed))
+	l.lookAt(before, p, changed)
 	l.settle()
 	return nil
 }
@@ -77,7 +76,7 @@ func (l *Loop) enqueue(ids []schema.SpaceID) {
 func (l *Loop) lookAt(before, p *plan, ids []schema.SpaceID) {
 	q := l.queues.Load()
 	if before == nil || before.halt != p.halt || before.held() || p.held() {
-		ids = slices.Concat(ids, p.fleet.SpaceIDs())
+		ids = slices.Concat(ids, p.owned, p.fleet.SpaceIDs())
 	}
 	for _, id := range ids {
 		q.look.Add(id)

@@ -225,6 +225,32 @@ func TestDeletionNeedsAReason(t *testing.T) {
 	})
 }
 
+// TestNewerHeadStopsAPrune: a file that is put back while the space is being
+// worked on is not deleted by the end of that pass.
+func TestNewerHeadStopsAPrune(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, newFakeRepo(), newFakeCluster())
+		fleet := fleetOf("alice--shop--api", "alice--shop--db")
+		f.push(fleet)
+		gate := make(chan struct{})
+		f.cluster.setFail(func(op string, _ schema.SpaceID) error {
+			if op == "apply" {
+				<-gate
+			}
+			return nil
+		})
+		f.push(fleetOf("alice--shop--api"))
+		f.push(fleet)
+		close(gate)
+		synctest.Wait()
+		f.wantHolds(t, fleet)
+		if got := f.cluster.deleted; len(got) > 0 {
+			t.Errorf("deleted: got %v, want nothing", got)
+		}
+		f.wantSync(t, schema.SyncSynced, "")
+	})
+}
+
 // TestRestartKeepsAHalt: neither a new process nor what was created meanwhile lifts it.
 func TestRestartKeepsAHalt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

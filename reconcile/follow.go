@@ -114,13 +114,15 @@ func (l *Loop) next(ctx context.Context) (*plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load revision %s: %w", snapshot.Revision.Short(), err)
 	}
-	absent := l.absent(fleet)
-	owned := len(l.cluster.Owned())
+	owned := l.cluster.Owned()
+	absent := l.absent(fleet, owned)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A halt may have tripped since, and what is permitted may have grown.
-	q.state, q.existing = l.state, tally{owned, l.deployedTotal}
-	return makePlan(fleet, q, absent, l.plan), nil
+	q.state, q.existing = l.state, tally{len(owned), l.deployedTotal}
+	p := makePlan(fleet, q, absent, l.plan)
+	p.owned = owned
+	return p, nil
 }
 
 // lifted says that an operator has let the plan's halt through meanwhile.
@@ -149,8 +151,7 @@ func (l *Loop) ask(ctx context.Context, state State, head schema.Revision) (ques
 
 // absent collects what the fleet no longer has, from the spaces that differ
 // from what was handled last and those without a folder.
-func (l *Loop) absent(fleet *schema.Fleet) deletions {
-	owned := l.cluster.Owned()
+func (l *Loop) absent(fleet *schema.Fleet, owned []schema.SpaceID) deletions {
 	broken := findPlaces(fleet.Findings)
 	l.mu.Lock()
 	first := l.plan == nil

@@ -124,6 +124,9 @@ func TestHaltSaysHowToGoOn(t *testing.T) {
 	}
 
 	halt = judge(asking(3, 40, rewritten))
+	if halt == nil {
+		t.Fatal("judge: got no halt")
+	}
 	for _, want := range []string{"does not descend from base", "3 spaces and 3 containers", "bay sync --confirm head"} {
 		if !strings.Contains(halt.Message, want) {
 			t.Errorf("message: got %q, want it to contain %q", halt.Message, want)

@@ -33,10 +33,16 @@ type Hub struct {
 	sync    *list.Element
 	spaces  map[schema.SpaceID]*spaceEntry
 	moved   chan struct{}
-	// snapshot is what snapshotSeq looked like; shared, never changed.
-	snapshot    []schema.ContainerStatus
-	snapshotSeq uint64
-	readers     int
+	// snapshot is the last one that was asked for; its slices are shared and never changed.
+	snapshot snapshot
+	readers  int
+}
+
+// snapshot is everything at one moment.
+type snapshot struct {
+	seq        uint64
+	containers []schema.ContainerStatus
+	sync       schema.SyncStatus
 }
 
 // change is the latest thing that happened to a container or the sync.
@@ -59,7 +65,7 @@ type spaceEntry struct {
 func NewHub() *Hub {
 	start := uint64(time.Now().UnixMilli())
 	h := &Hub{
-		seq: start, floor: start, snapshotSeq: start,
+		seq: start, floor: start,
 		changes: list.New(), graves: list.New(),
 		of:     map[schema.ContainerID]*list.Element{},
 		spaces: map[schema.SpaceID]*spaceEntry{},
@@ -72,8 +78,7 @@ func NewHub() *Hub {
 
 // Containers returns the statuses of all containers, ordered by id.
 func (h *Hub) Containers() []schema.ContainerStatus {
-	snapshot, _ := h.current()
-	return slices.Clone(snapshot)
+	return slices.Clone(h.current().containers)
 }
 
 // Container returns the status of one container.
@@ -200,20 +205,21 @@ func (h *Hub) wake() {
 	h.moved = make(chan struct{})
 }
 
-// current returns all statuses, which must not be changed, and their sequence number.
-func (h *Hub) current() ([]schema.ContainerStatus, uint64) {
+// current returns everything as it is now.
+func (h *Hub) current() snapshot {
 	h.mu.RLock()
-	if h.snapshotSeq == h.seq && h.snapshot != nil {
-		defer h.mu.RUnlock()
-		return h.snapshot, h.seq
-	}
+	s := h.snapshot
+	fits := s.seq == h.seq
 	h.mu.RUnlock()
+	if fits {
+		return s
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.snapshotSeq != h.seq || h.snapshot == nil {
-		h.snapshot, h.snapshotSeq = h.collect(), h.seq
+	if h.snapshot.seq != h.seq {
+		h.snapshot = snapshot{seq: h.seq, containers: h.collect(), sync: *held(h.sync).sync}
 	}
-	return h.snapshot, h.snapshotSeq
+	return h.snapshot
 }
 
 func (h *Hub) collect() []schema.ContainerStatus {

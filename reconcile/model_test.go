@@ -38,6 +38,7 @@ type model struct {
 	t    *testing.T
 	rand *rand.Rand
 	*fixture
+	source *fakeRepo
 	faults faults
 
 	mu     sync.Mutex
@@ -57,13 +58,13 @@ type faults struct {
 func newModel(t *testing.T, seed uint64) *model {
 	t.Helper()
 	m := &model{
-		t: t, rand: rand.New(rand.NewPCG(seed, 1)), faults: faults{seed: seed},
+		t: t, rand: rand.New(rand.NewPCG(seed, 1)), source: newFakeRepo(), faults: faults{seed: seed},
 		judged: map[schema.Revision]bool{}, lifted: map[schema.Revision]bool{},
 	}
 	cluster := newFakeCluster()
 	cluster.fail = m.faults.of
 	cluster.deleting = func(id schema.ContainerID) { m.deleting(cluster, id) }
-	m.fixture = start(t, newFakeRepo(), cluster)
+	m.fixture = start(t, m.source, cluster)
 	return m
 }
 
@@ -95,14 +96,14 @@ func (m *model) step() {
 		m.faults.set(m.rand.Uint32N(60))
 	case 7:
 		m.faults.set(0)
-		m.repo.setFail(nil)
+		m.source.setFail(nil)
 	case 8:
-		m.repo.setFail(schema.Errorf(schema.Unavailable, "forge is down"))
+		m.source.setFail(schema.Errorf(schema.Unavailable, "forge is down"))
 	case 9:
 		m.stranger()
 	case 10:
 		m.stop()
-		m.fixture = start(m.t, m.repo, m.cluster)
+		m.fixture = start(m.t, m.source, m.cluster)
 	case 11:
 		m.confirmHead()
 	}
@@ -114,13 +115,13 @@ func (m *model) step() {
 
 // edit is a commit of a user, a clumsy one at times.
 func (m *model) edit() {
-	m.repo.mu.Lock()
-	parent := m.repo.head
+	m.source.mu.Lock()
+	parent := m.source.head
 	if m.rand.IntN(10) == 0 {
-		parent = m.rand.IntN(len(m.repo.commits)) // history is rewritten
+		parent = m.rand.IntN(len(m.source.commits)) // history is rewritten
 	}
-	c := commit{parent: parent, files: maps.Clone(m.repo.commits[parent].files), frozen: m.rand.IntN(15) == 0}
-	m.repo.mu.Unlock()
+	c := commit{parent: parent, files: maps.Clone(m.source.commits[parent].files), frozen: m.rand.IntN(15) == 0}
+	m.source.mu.Unlock()
 	if c.files == nil {
 		c.files = files{}
 	}
@@ -140,7 +141,7 @@ func (m *model) edit() {
 	if m.rand.IntN(4) == 0 {
 		c.trailers = map[string][]string{TrailerAllowMassDelete: {strconv.Itoa(gone)}}
 	}
-	m.repo.commit(c)
+	m.source.commit(c)
 }
 
 func (m *model) anyContainer() schema.ContainerID {
@@ -157,7 +158,7 @@ func (m *model) stranger() {
 }
 
 func (m *model) confirmHead() {
-	r := revision(m.repo.at())
+	r := revision(m.source.at())
 	m.mu.Lock()
 	m.lifted[r] = true
 	m.credit += len(m.cluster.holds())
@@ -168,8 +169,8 @@ func (m *model) confirmHead() {
 
 // deleting checks that the container may go. The caller holds cluster.mu.
 func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
-	m.repo.mu.Lock()
-	defer m.repo.mu.Unlock()
+	m.source.mu.Lock()
+	defer m.source.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	existing := 0
@@ -177,11 +178,11 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 		existing += len(containers)
 	}
 	// A pass may end under the plan that came after the one it began with.
-	recent := m.repo.loaded[max(len(m.repo.loaded)-2, 0):]
-	for _, n := range m.repo.loaded {
+	recent := m.source.loaded[max(len(m.source.loaded)-2, 0):]
+	for _, n := range m.source.loaded {
 		if r := revision(n); !m.judged[r] {
 			m.judged[r] = true
-			m.credit += share(existing) + allowance([]schema.Commit{{Trailers: m.repo.commits[n].trailers}})
+			m.credit += share(existing) + allowance([]schema.Commit{{Trailers: m.source.commits[n].trailers}})
 		}
 	}
 	if !slices.ContainsFunc(recent, func(n int) bool { return m.reason(n, cluster.state, id) }) {
@@ -195,7 +196,7 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 // reason says whether commit n lets the container go: its file is absent, the
 // commit is sound, and it descends from what was synced or an operator said so.
 func (m *model) reason(n int, state State, id schema.ContainerID) bool {
-	c := m.repo.commits[n]
+	c := m.source.commits[n]
 	if _, there := c.files[id]; there || c.frozen {
 		return false
 	}
@@ -204,7 +205,7 @@ func (m *model) reason(n int, state State, id schema.ContainerID) bool {
 			return false
 		}
 	}
-	for a := n; a >= 0; a = m.repo.commits[a].parent {
+	for a := n; a >= 0; a = m.source.commits[a].parent {
 		if revision(a) == state.Synced || m.lifted[revision(a)] {
 			return true
 		}
@@ -215,16 +216,16 @@ func (m *model) reason(n int, state State, id schema.ContainerID) bool {
 // end lets all faults end, and wants the cluster to be what the head says.
 func (m *model) end() {
 	m.faults.set(0)
-	m.repo.setFail(nil)
-	m.repo.mu.Lock()
-	head := commit{parent: m.repo.head, files: maps.Clone(m.repo.commits[m.repo.head].files)}
-	m.repo.mu.Unlock()
+	m.source.setFail(nil)
+	m.source.mu.Lock()
+	head := commit{parent: m.source.head, files: maps.Clone(m.source.commits[m.source.head].files)}
+	m.source.mu.Unlock()
 	for id, content := range head.files {
 		if content == broken {
 			head.files[id] = "mended"
 		}
 	}
-	m.repo.commit(head)
+	m.source.commit(head)
 	m.confirmHead()
 	m.Poke()
 	let(3 * lastRetry)
@@ -233,7 +234,7 @@ func (m *model) end() {
 	}
 	m.wantHolds(m.t, head.files)
 	m.wantSync(m.t, schema.SyncSynced, "")
-	if got, want := m.cluster.saved().Synced, revision(m.repo.at()); got != want {
+	if got, want := m.cluster.saved().Synced, revision(m.source.at()); got != want {
 		m.t.Errorf("synced: got %q, want %q", got, want)
 	}
 	statuses := m.Hub().Containers()

@@ -13,6 +13,8 @@ type plan struct {
 	broken   places
 	question question
 	halt     *Halt
+	// owned are the spaces that the cluster had.
+	owned []schema.SpaceID
 	// permitted is what may be deleted while there is no halt.
 	permitted deletions
 	// seen is when the push that led to the revision was noticed.

@@ -82,12 +82,11 @@ func (s *Subscription) read() ([]schema.Frame, <-chan struct{}) {
 	}
 	h.mu.RUnlock()
 	s.fresh = false
-	var snapshot []schema.ContainerStatus
-	snapshot, s.cursor = h.current()
-	status := h.Sync()
+	now := h.current()
+	s.cursor = now.seq
 	return []schema.Frame{
-		{Type: schema.FrameContainers, Seq: s.cursor, Data: snapshot},
-		{Type: schema.FrameSync, Seq: s.cursor, Data: status},
+		{Type: schema.FrameContainers, Seq: now.seq, Data: now.containers},
+		{Type: schema.FrameSync, Seq: now.seq, Data: now.sync},
 	}, moved
 }
 

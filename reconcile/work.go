@@ -131,7 +131,7 @@ func (l *Loop) permitted(p *plan, id schema.SpaceID) bool {
 	l.mu.Unlock()
 	trigger(l.save)
 	l.announce(stopped)
-	l.lookAt(p, stopped, l.cluster.Owned())
+	l.lookAt(p, stopped, nil)
 	return false
 }
 
