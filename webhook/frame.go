@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"encoding/json"
-	"reflect"
 	"sync"
 
 	"bayplan.dev/schema"
@@ -11,15 +10,6 @@ import (
 const frameDoc = "The first frame is `containers`, with the status of every container; then follow `container_status`, " +
 	"`container_deleted` and `sync`. Every frame has a `seq`. A reader that can't keep up gets only the latest " +
 	"status of each container, and is dropped with the code 1013 when it doesn't read at all: reconnect with `?since=`."
-
-// typeOfFrame and frameData are what the document says of the stream.
-var typeOfFrame = reflect.TypeFor[schema.Frame]()
-
-var frameData = []reflect.Type{
-	reflect.TypeFor[schema.ContainerStatus](),
-	reflect.TypeFor[schema.ContainerDeleted](),
-	reflect.TypeFor[schema.SyncStatus](),
-}
 
 // rememberedFrames bounds the encoder's memory; readers that keep up are never
 // further apart.

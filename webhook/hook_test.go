@@ -21,11 +21,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
-func payload(t testing.TB, name string) []byte {
-	t.Helper()
+func payload(tb testing.TB, name string) []byte {
+	tb.Helper()
 	body, err := os.ReadFile("testdata/" + name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return body
 }
@@ -52,9 +52,9 @@ func sign(forge Forge, h http.Header, body []byte, secret Secret) {
 }
 
 // post sends a body; change alters the headers after they are signed.
-func (h *house) post(t testing.TB, forge Forge, body []byte, change func(http.Header)) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/hooks/"+string(forge), bytes.NewReader(body))
+func (h *house) post(tb testing.TB, forge Forge, body []byte, change func(http.Header)) *httptest.ResponseRecorder {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodPost, "/hooks/"+string(forge), bytes.NewReader(body))
 	sign(forge, r.Header, body, testSecret)
 	if change != nil {
 		change(r.Header)
@@ -73,13 +73,13 @@ func (h *house) poked() bool {
 	}
 }
 
-func wantHook(t testing.TB, h *house, w *httptest.ResponseRecorder, want HookResult) {
-	t.Helper()
-	if got := decode[HookAnswer](t, w).Result; w.Code != http.StatusAccepted || got != want {
-		t.Errorf("got %d %s, want 202 %s", w.Code, w.Body, want)
+func wantHook(tb testing.TB, h *house, w *httptest.ResponseRecorder, want HookResult) {
+	tb.Helper()
+	if got := decode[HookAnswer](tb, w).Result; w.Code != http.StatusAccepted || got != want {
+		tb.Errorf("got %d %s, want 202 %s", w.Code, w.Body, want)
 	}
 	if got, want := h.poked(), want == HookAccepted; got != want {
-		t.Errorf("poked: got %v, want %v", got, want)
+		tb.Errorf("poked: got %v, want %v", got, want)
 	}
 }
 

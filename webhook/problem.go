@@ -152,10 +152,11 @@ func retell(_ huma.Context, _ string, v any) (any, error) {
 	return p, nil
 }
 
-// fail logs an internal error and returns what the client may know of any.
+// fail logs an internal error and returns what the client may know of any. A
+// problem has been told, and logged where that is due, by whoever made it.
 func (a *API) fail(ctx context.Context, err error) *Problem {
 	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError {
+	if _, told := errors.AsType[*Problem](err); !told && p.Status == http.StatusInternalServerError {
 		a.log.ErrorContext(ctx, "request failed", "request", requestIDOf(ctx), "err", err)
 	}
 	return p

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"log/slog"
 	"net/http"
 	"time"
 )
@@ -17,8 +18,9 @@ func Server(addr string, handler http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    16 << 10,
 	}
-	if c, ok := handler.(interface{ Close() }); ok {
-		s.RegisterOnShutdown(c.Close)
+	if a, ok := handler.(*API); ok {
+		s.RegisterOnShutdown(a.Close)
+		s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelWarn)
 	}
 	return s
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -210,10 +211,10 @@ func originMatches(pattern string, origin *url.URL) bool {
 }
 
 func (a *API) streamRoutes() {
-	frame := a.schemaOf(typeOfFrame)
-	for _, t := range frameData {
-		a.schemaOf(t)
-	}
+	frame := a.schemaOf(reflect.TypeFor[schema.Frame]())
+	a.schemaOf(reflect.TypeFor[schema.ContainerStatus]())
+	a.schemaOf(reflect.TypeFor[schema.ContainerDeleted]())
+	a.schemaOf(reflect.TypeFor[schema.SyncStatus]())
 	query := []*huma.Param{{
 		Name: "since", In: "query", Schema: &huma.Schema{Type: huma.TypeInteger},
 		Description: "The last frame seen: what came after it follows, or a fresh snapshot when that is no longer known.",

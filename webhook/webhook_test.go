@@ -24,31 +24,30 @@ import (
 
 const testRevision = schema.Revision("59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5")
 
-func containerID(t testing.TB, s string) schema.ContainerID {
-	t.Helper()
+func containerID(tb testing.TB, s string) schema.ContainerID {
+	tb.Helper()
 	id, err := schema.ParseContainerID(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
 
-func spaceID(t testing.TB, s string) schema.SpaceID {
-	t.Helper()
+func spaceID(tb testing.TB, s string) schema.SpaceID {
+	tb.Helper()
 	id, err := schema.ParseSpaceID(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
 
-// testFleet is alice's web and shop, and bob's frozen blog.
-func testFleet(t testing.TB) *schema.Fleet {
-	t.Helper()
+// testWeb has one of everything.
+func testWeb(tb testing.TB) *schema.Container {
+	tb.Helper()
 	off := false
-	port := intstr.FromString("http")
-	web := &schema.Container{
-		ID: containerID(t, "alice--web"), Hash: "1111aaaa", Source: schema.Position{File: "users/alice/web/web.yaml", Line: 1, Column: 1},
+	return &schema.Container{
+		ID: containerID(tb, "alice--web"), Hash: "1111aaaa", Source: schema.Position{File: "users/alice/web/web.yaml", Line: 1, Column: 1},
 		Spec: schema.ContainerSpec{
 			Image:   "docker.io/library/nginx:1.29",
 			Command: []string{"nginx"},
@@ -66,21 +65,27 @@ func testFleet(t testing.TB) *schema.Fleet {
 				{Port: 8443, TargetPort: 8080, Host: "alice--web.bay.example"},
 			},
 			ReadinessProbe: &corev1.Probe{PeriodSeconds: 5, ProbeHandler: corev1.ProbeHandler{
-				HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: port},
+				HTTPGet: &corev1.HTTPGetAction{Path: "/", Port: intstr.FromString("http")},
 			}},
 			State: schema.StateRunning,
 		},
 	}
+}
+
+// testFleet is alice's web and shop, and bob's frozen blog.
+func testFleet(tb testing.TB) *schema.Fleet {
+	tb.Helper()
+	web := testWeb(tb)
 	api := &schema.Container{
-		ID: containerID(t, "alice--shop--api"), Hash: "2222bbbb", Source: schema.Position{File: "users/alice/shop/api.yaml", Line: 1},
+		ID: containerID(tb, "alice--shop--api"), Hash: "2222bbbb", Source: schema.Position{File: "users/alice/shop/api.yaml", Line: 1},
 		Spec: schema.ContainerSpec{Image: "ghcr.io/example/api@sha256:0123", Volumes: []schema.VolumeMount{{Name: "data", MountPath: "/data"}}},
 	}
 	db := &schema.Container{
-		ID: containerID(t, "alice--shop--db"), Hash: "3333cccc", Source: schema.Position{File: "users/alice/shop/db.yaml", Line: 1},
+		ID: containerID(tb, "alice--shop--db"), Hash: "3333cccc", Source: schema.Position{File: "users/alice/shop/db.yaml", Line: 1},
 		Spec: schema.ContainerSpec{Image: "postgres:18", Volumes: []schema.VolumeMount{{Name: "data", MountPath: "/var/lib", ReadOnly: true}}},
 	}
 	blog := &schema.Container{
-		ID: containerID(t, "bob--blog"), Hash: "4444dddd", Source: schema.Position{File: "users/bob/blog/blog.yaml", Line: 1},
+		ID: containerID(tb, "bob--blog"), Hash: "4444dddd", Source: schema.Position{File: "users/bob/blog/blog.yaml", Line: 1},
 		Spec: schema.ContainerSpec{Image: "ghost:6"},
 	}
 	return &schema.Fleet{
@@ -127,8 +132,8 @@ type testHub struct {
 	readers  int
 }
 
-func newTestHub(t testing.TB) *testHub {
-	t.Helper()
+func newTestHub(tb testing.TB) *testHub {
+	tb.Helper()
 	at := time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)
 	h := &testHub{statuses: map[schema.ContainerID]schema.ContainerStatus{}, changed: make(chan struct{})}
 	h.sync = schema.SyncStatus{Revision: testRevision, State: schema.SyncSynced, Applied: 4, Unchanged: 20, Time: at}
@@ -137,7 +142,7 @@ func newTestHub(t testing.TB) *testHub {
 		"alice--web": schema.PhaseRunning, "alice--shop--api": schema.PhaseFailed, "alice--shop--db": schema.PhaseRunning,
 		"alice--old": schema.PhaseDeleting,
 	} {
-		s := schema.ContainerStatus{ID: containerID(t, id), Phase: phase, Conditions: ready, Revision: testRevision, Node: "n1"}
+		s := schema.ContainerStatus{ID: containerID(tb, id), Phase: phase, Conditions: ready, Revision: testRevision, Node: "n1"}
 		if phase == schema.PhaseFailed {
 			s.Reason, s.Message, s.Restarts = "ImagePullBackOff", "not found", 3
 		}
@@ -254,9 +259,9 @@ type house struct {
 
 const testSecret = Secret("It's a Secret to Everybody")
 
-func newHouse(t testing.TB, change ...func(*Options)) *house {
-	t.Helper()
-	h := &house{hub: newTestHub(t), fleet: testFleet(t), pokes: make(chan struct{}, 1), log: &strings.Builder{}}
+func newHouse(tb testing.TB, change ...func(*Options)) *house {
+	tb.Helper()
+	h := &house{hub: newTestHub(tb), fleet: testFleet(tb), pokes: make(chan struct{}, 1), log: &strings.Builder{}}
 	graceEnd := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	opts := Options{
 		Log:       slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -264,7 +269,9 @@ func newHouse(t testing.TB, change ...func(*Options)) *house {
 		Fleet:     func() *schema.Fleet { return h.fleet },
 		Hub:       h.hub,
 		Subscribe: h.hub.subscribe,
-		Owned:     func() []schema.SpaceID { return []schema.SpaceID{spaceID(t, "alice--shop"), spaceID(t, "carol--gone")} },
+		Owned: func() []schema.SpaceID {
+			return []schema.SpaceID{spaceID(tb, "alice--shop"), spaceID(tb, "carol--gone")}
+		},
 		Volumes: func(id schema.SpaceID) map[string]VolumeStatus {
 			return map[string]map[string]VolumeStatus{
 				"alice--shop": {"data": {Phase: "Bound", Capacity: "10Gi"}, "old": {Phase: "Bound", Capacity: "1Gi", DeleteAfter: graceEnd}},
@@ -304,9 +311,9 @@ func (l *lockedWriter) Write(p []byte) (int, error) {
 }
 
 // get asks the handler without a network.
-func (h *house) get(t testing.TB, target string, header ...string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)
+func (h *house) get(tb testing.TB, target string, header ...string) *httptest.ResponseRecorder {
+	tb.Helper()
+	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, target, nil)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -315,24 +322,24 @@ func (h *house) get(t testing.TB, target string, header ...string) *httptest.Res
 	return w
 }
 
-func decode[T any](t testing.TB, w *httptest.ResponseRecorder) T {
-	t.Helper()
+func decode[T any](tb testing.TB, w *httptest.ResponseRecorder) T {
+	tb.Helper()
 	var v T
 	if err := json.Unmarshal(w.Body.Bytes(), &v); err != nil {
-		t.Fatalf("%d %s: %v", w.Code, w.Body, err)
+		tb.Fatalf("%d %s: %v", w.Code, w.Body, err)
 	}
 	return v
 }
 
 // wantProblem checks that an answer is a problem, and returns it.
-func wantProblem(t testing.TB, w *httptest.ResponseRecorder, status int, code string) Problem {
-	t.Helper()
+func wantProblem(tb testing.TB, w *httptest.ResponseRecorder, status int, code string) Problem {
+	tb.Helper()
 	if got := w.Header().Get("Content-Type"); got != problemType {
-		t.Errorf("content type: got %q, want %q", got, problemType)
+		tb.Errorf("content type: got %q, want %q", got, problemType)
 	}
-	p := decode[Problem](t, w)
+	p := decode[Problem](tb, w)
 	if w.Code != status || p.Status != status || p.Code != code || p.Type != "/docs#"+code || p.Title == "" {
-		t.Errorf("got status %d and %+v, want status %d and code %s", w.Code, p, status, code)
+		tb.Errorf("got status %d and %+v, want status %d and code %s", w.Code, p, status, code)
 	}
 	return p
 }
