@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -59,7 +60,7 @@ func (a *API) getSpace(fleet *schema.Fleet, in *struct {
 },
 ) (*spaceOutput, error) {
 	id, err := schema.ParseSpaceID(in.ID)
-	if err != nil || !slices.Contains(a.spaces(fleet), id) {
+	if err != nil || (fleet.Spaces[id] == nil && !slices.Contains(a.owned(), id)) {
 		return nil, schema.Errorf(schema.NotFound, "there is no space %q", in.ID)
 	}
 	return &spaceOutput{Body: a.viewSpace(fleet, id)}, nil
@@ -67,15 +68,20 @@ func (a *API) getSpace(fleet *schema.Fleet, in *struct {
 
 // spaces are those of the fleet and those that the cluster still holds.
 func (a *API) spaces(fleet *schema.Fleet) []schema.SpaceID {
-	ids := fleet.SpaceIDs()
-	if a.opts.Owned != nil {
-		for _, id := range a.opts.Owned() {
-			if fleet.Spaces[id] == nil {
-				ids = append(ids, id)
-			}
+	ids := slices.Collect(maps.Keys(fleet.Spaces))
+	for _, id := range a.owned() {
+		if fleet.Spaces[id] == nil {
+			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+func (a *API) owned() []schema.SpaceID {
+	if a.opts.Owned == nil {
+		return nil
+	}
+	return a.opts.Owned()
 }
 
 func (a *API) viewSpace(fleet *schema.Fleet, id schema.SpaceID) Space {
