@@ -186,11 +186,11 @@ func (p *pass) send(ctx context.Context, in intent, was *record, uid types.UID) 
 	if err != nil {
 		return err
 	}
-	r := p.shape.record(in.kind, live)
+	r := p.shape.record(in.kind, live, nil)
 	// Whatever the server has made of it, sending it again changes nothing.
 	r.good = r.fields
 	p.view.put(seen{kind: in.kind.name(), namespace: in.namespace, name: in.name, record: r})
-	p.log.InfoContext(ctx, "object applied", slog.String("space", p.id.String()), slog.String("object", in.String()),
+	p.log.DebugContext(ctx, "object applied", slog.String("space", p.id.String()), slog.String("object", in.String()),
 		slog.String("revision", string(revision)))
 	return nil
 }

@@ -240,7 +240,7 @@ func objects(t *testing.T, id schema.SpaceID) []*unstructured.Unstructured {
 	return parse(t, id, spaceText+claimText+containerText("web"))
 }
 
-func parse(t *testing.T, id schema.SpaceID, text string) []*unstructured.Unstructured {
+func parse(t testing.TB, id schema.SpaceID, text string) []*unstructured.Unstructured {
 	t.Helper()
 	var list []*unstructured.Unstructured
 	for doc := range strings.SplitSeq(text, "\n---\n") {

@@ -1,7 +1,9 @@
 package kube
 
 import (
+	"bytes"
 	"encoding/hex"
+	"fmt"
 	"strconv"
 	"unique"
 
@@ -36,6 +38,8 @@ type record struct {
 	revision schema.Revision
 	// fields is the digest of the fields that are ours.
 	fields digest
+	// mark identifies what intent, revision and fields were derived from.
+	mark digest
 	// good is a value of fields that was seen to be what intent leads to.
 	good digest
 	// container is the container's name, from the label.
@@ -52,11 +56,13 @@ func (r *record) same(o *record) bool {
 	a, b := *r, *o
 	a.version, b.version = 0, 0
 	a.good, b.good = digest{}, digest{}
+	a.mark, b.mark = digest{}, digest{}
 	return a == b
 }
 
-// record makes the record of a live object.
-func (s shape) record(k kind, o object) *record {
+// record makes the record of a live object. What is known of it already, or
+// nil, saves comparing its fields anew when only its status has changed.
+func (s shape) record(k kind, o object, known *record) *record {
 	annotations, labels := o.GetAnnotations(), o.GetLabels()
 	r := &record{
 		uid:       o.GetUID(),
@@ -69,6 +75,11 @@ func (s shape) record(k kind, o object) *record {
 		r.detail = k.detail(o)
 	}
 	if k.observed || r.owner == "" {
+		return r
+	}
+	r.mark = markOf(o)
+	if known != nil && known.uid == r.uid && known.mark == r.mark {
+		r.fields, r.revision, r.intent = known.fields, known.revision, known.intent
 		return r
 	}
 	mine, err := s.owned(k, o)
@@ -85,6 +96,25 @@ func (s shape) record(k kind, o object) *record {
 		r.intent = parseDigest(annotations[annotationIntent])
 	}
 	return r
+}
+
+// markOf identifies which fields are ours and when they were last written.
+// Nobody can change one of them without moving it: the field becomes somebody
+// else's, or, where somebody applies in our name, the time moves.
+func markOf(o object) digest {
+	var b bytes.Buffer
+	fmt.Fprintln(&b, o.GetGeneration(), o.GetAnnotations()[annotationIntent], o.GetAnnotations()[schema.AnnotationRevision])
+	for _, entry := range o.GetManagedFields() {
+		if isOurs(entry) {
+			fmt.Fprintln(&b, entry.Time)
+			b.Write(entry.FieldsV1.GetRawBytes())
+		}
+	}
+	return digestOf(b.Bytes())
+}
+
+func isOurs(entry metav1.ManagedFieldsEntry) bool {
+	return entry.Manager == schema.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply && entry.Subresource == "" && entry.FieldsV1 != nil
 }
 
 func versionOf(o metav1.Object) uint64 {

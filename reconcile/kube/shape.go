@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/managedfields"
@@ -69,7 +68,7 @@ type ours struct {
 func (s shape) owned(k kind, live object) (ours, error) {
 	fields := &fieldpath.Set{}
 	for _, entry := range live.GetManagedFields() {
-		if entry.Manager != schema.FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply || entry.Subresource != "" || entry.FieldsV1 == nil {
+		if !isOurs(entry) {
 			continue
 		}
 		if err := fields.FromJSON(entry.FieldsV1.GetRawReader()); err != nil {

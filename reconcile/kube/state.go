@@ -30,14 +30,14 @@ func (c *Cluster) State(ctx context.Context) (reconcile.State, error) {
 	if err != nil {
 		return reconcile.State{}, during("read", c.client.statePlace(), c.client.wrap(err))
 	}
-	return c.client.decodeState(held)
+	return decodeState(held)
 }
 
-func (c *client) decodeState(held *corev1.ConfigMap) (reconcile.State, error) {
+func decodeState(held *corev1.ConfigMap) (reconcile.State, error) {
 	var state reconcile.State
 	if data := held.Data[stateKey]; data != "" {
 		if err := json.Unmarshal([]byte(data), &state); err != nil {
-			return reconcile.State{}, schema.Errorf(schema.Invalid, "read %s: %s: %w", c.statePlace(), stateKey, err)
+			return reconcile.State{}, schema.Errorf(schema.Invalid, "read ConfigMap/%s/%s: %s: %w", held.Namespace, held.Name, stateKey, err)
 		}
 	}
 	state.Confirmed = schema.Revision(held.Annotations[AnnotationConfirm])

@@ -69,7 +69,7 @@ func TestState(t *testing.T) {
 }
 
 func TestBrokenStateIsAnError(t *testing.T) {
-	_, err := (&client{}).decodeState(&corev1.ConfigMap{Data: map[string]string{stateKey: "{"}})
+	_, err := decodeState(&corev1.ConfigMap{Data: map[string]string{stateKey: "{"}})
 	if got := schema.CodeOf(err); got != schema.Invalid {
 		t.Errorf("code %q of %v, want invalid", got, err)
 	}

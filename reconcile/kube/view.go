@@ -230,11 +230,15 @@ func (v *view) drop(namespace string, sp *space) {
 	}
 }
 
-// get returns what is known of the object, or nil.
+// get returns what is known of the object at the place, or nil.
 func (v *view) get(p place) *record {
+	return v.known(seen{kind: p.kind.name(), namespace: p.namespace, name: p.name})
+}
+
+// known returns what is known of the object, or nil.
+func (v *view) known(s seen) *record {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
-	s := seen{kind: p.kind.name(), namespace: p.namespace, name: p.name}
 	sp := v.spaces[s.spaceName()]
 	if sp == nil {
 		return nil

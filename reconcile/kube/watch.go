@@ -119,23 +119,25 @@ func (w *watch) reduce(o any) (seen, error) {
 		return seen{}, err
 	}
 	s := seen{kind: w.kind.name(), namespace: shared(m.GetNamespace()), name: shared(m.GetName())}
+	known := w.view.known(s)
 	if partial, ok := o.(*metav1.PartialObjectMetadata); ok {
 		typed := w.kind.new()
 		typed.SetName(partial.Name)
+		typed.SetGeneration(partial.Generation)
 		typed.SetUID(partial.UID)
 		typed.SetResourceVersion(partial.ResourceVersion)
 		typed.SetDeletionTimestamp(partial.DeletionTimestamp)
 		typed.SetLabels(partial.Labels)
 		typed.SetAnnotations(partial.Annotations)
 		typed.SetManagedFields(partial.ManagedFields)
-		s.record = w.shape.record(w.kind, typed)
+		s.record = w.shape.record(w.kind, typed, known)
 		return s, nil
 	}
 	typed, ok := o.(object)
 	if !ok {
 		return seen{}, schema.Errorf(schema.Internal, "watch %s: %T is no object", w.kind.resource, o)
 	}
-	s.record = w.shape.record(w.kind, typed)
+	s.record = w.shape.record(w.kind, typed, known)
 	return s, nil
 }
 
