@@ -111,6 +111,7 @@ func (m *model) step() {
 		m.Poke()
 	}
 	let(time.Duration(m.rand.IntN(20_000)) * time.Millisecond)
+	m.spent()
 }
 
 // edit is a commit of a user, a clumsy one at times.
@@ -182,7 +183,7 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 	for _, n := range m.source.loaded {
 		if r := revision(n); !m.judged[r] {
 			m.judged[r] = true
-			m.credit += share(existing) + allowance([]schema.Commit{{Trailers: m.source.commits[n].trailers}})
+			m.credit += max(share(existing), m.allowed(n, cluster.state.Synced))
 		}
 	}
 	if !slices.ContainsFunc(recent, func(n int) bool { return m.reason(n, cluster.state, id) }) {
@@ -190,6 +191,24 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 	}
 	if m.credit--; m.credit < 0 {
 		m.t.Errorf("%s deleted beyond what may be deleted", id)
+	}
+}
+
+// allowed is what the trailers since the last synced revision let through.
+func (m *model) allowed(n int, synced schema.Revision) int {
+	var commits []schema.Commit
+	for ; n >= 0 && revision(n) != synced; n = m.source.commits[n].parent {
+		commits = append(commits, schema.Commit{Trailers: m.source.commits[n].trailers})
+	}
+	return allowance(commits)
+}
+
+// spent ends what earlier revisions were permitted, once they have been handled.
+func (m *model) spent() {
+	if s := m.Hub().Sync().State; s == schema.SyncSynced || s == schema.SyncHalted {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.credit = 0
 	}
 }
 
