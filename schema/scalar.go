@@ -11,6 +11,12 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// Bounds of what a reader remembers.
+const (
+	maxVerdicts   = 20_000
+	maxRemembered = 256
+)
+
 var integerPattern = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
 
 // scalar reads a single value: first its type and whether it is one of the
@@ -163,7 +169,11 @@ func (r *reader) allowed(f *field, value any) bool {
 		return ok
 	}
 	ok := f.value.Unify(r.ctx.Encode(value)).Validate(cue.Concrete(true)) == nil
-	if len(key.text) <= 256 {
+	// Long texts are seldom seen twice, and strangers mustn't fill the memory.
+	if len(key.text) <= maxRemembered {
+		if len(r.seen) >= maxVerdicts {
+			clear(r.seen)
+		}
 		r.seen[key] = ok
 	}
 	return ok

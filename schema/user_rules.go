@@ -57,11 +57,16 @@ func (h hostClaims) claim(c *Container, doc *document) []issue {
 			first.ports[in.Port] = in.TargetPort
 			continue
 		}
-		path := fieldPath{"spec", "ingress"}.index(i)
-		issues = append(issues, issue{doc: doc, path: path.with("host"), Finding: Finding{
+		finding := Finding{
 			Code: "duplicate-host", Message: fmt.Sprintf("%s%s is taken by %s", brief(in.Host), brief(in.Path), first.container.ID),
 			Help: "give one of them another host or path", Related: []Position{first.doc.source},
-		}})
+		}
+		if first.container == c && !samePort {
+			finding.Message = fmt.Sprintf("%s%s leads to another port already", brief(in.Host), brief(in.Path))
+			finding.Help = "give both the same targetPort, or one of them another host or path"
+		}
+		path := fieldPath{"spec", "ingress"}.index(i)
+		issues = append(issues, issue{doc: doc, path: path.with("host"), Finding: finding})
 	}
 	return issues
 }
