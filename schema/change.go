@@ -39,7 +39,7 @@ func (c Change) String() string {
 	return fmt.Sprintf("%s %s (%s)", c.Action, what, c.File)
 }
 
-var kindWords = map[Kind]string{
+var kindWords = map[Kind]string{ //nolint:gochecknoglobals // a table
 	KindContainer: "container",
 	KindVolume:    "volume",
 	KindSpace:     "space",

@@ -14,12 +14,14 @@ func lines(changes []Change) []string {
 	return out
 }
 
-func TestDiff(t *testing.T) {
+type diffTest struct {
+	changes files
+	want    []string
+}
+
+func diffTests() map[string]diffTest {
 	const platform = "apiVersion: bayplan.dev/v1\nkind: Platform\nmetadata: {name: platform}\nspec: {domain: apps.example.com}\n"
-	tests := map[string]struct {
-		changes files
-		want    []string
-	}{
+	return map[string]diffTest{
 		"nothing": {nil, nil},
 		"comment": {files{"users/alice/web/web.yaml": "# x\n" + containerFile("web", 1)}, nil},
 		"container and its space": {
@@ -61,9 +63,12 @@ func TestDiff(t *testing.T) {
 			},
 		},
 	}
+}
+
+func TestDiff(t *testing.T) {
 	loader := NewLoader()
 	from := load(t, loader, twoUsers().fsys())
-	for name, test := range tests {
+	for name, test := range diffTests() {
 		t.Run(name, func(t *testing.T) {
 			to := load(t, loader, twoUsers().with(test.changes).fsys())
 			if diff := cmp.Diff(test.want, lines(Diff(from, to))); diff != "" {

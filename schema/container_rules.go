@@ -103,7 +103,7 @@ func (c *containerCheck) env() {
 }
 
 // minimums are the least limits that a container can start with.
-var minimums = corev1.ResourceList{
+var minimums = corev1.ResourceList{ //nolint:gochecknoglobals // a table
 	corev1.ResourceCPU:    resource.MustParse("10m"),
 	corev1.ResourceMemory: resource.MustParse("16Mi"),
 }

@@ -88,7 +88,7 @@ func kindHelp(written string) string {
 }
 
 // foreignKinds are those of Kubernetes that people try.
-var foreignKinds = map[string]bool{
+var foreignKinds = map[string]bool{ //nolint:gochecknoglobals // a table
 	"Pod": true, "Deployment": true, "StatefulSet": true, "DaemonSet": true, "ReplicaSet": true,
 	"Job": true, "CronJob": true, "Service": true, "Ingress": true,
 }
@@ -127,7 +127,8 @@ func (r *reader) read(f *field, key, node *yaml.Node, path fieldPath) any {
 
 func (r *reader) structure(f *field, key, node *yaml.Node, path fieldPath) any {
 	if node.Kind != yaml.MappingNode {
-		return r.wrongType(f, node, path, "a mapping")
+		r.wrongType(f, node, path, "a mapping")
+		return nil
 	}
 	value := make(map[string]any, len(node.Content)/2)
 	given := make(map[string]bool, len(node.Content)/2)
@@ -182,7 +183,8 @@ func such(f *field) string { return "such as " + f.example }
 
 func (r *reader) mapping(f *field, node *yaml.Node, path fieldPath) any {
 	if node.Kind != yaml.MappingNode {
-		return r.wrongType(f, node, path, "a mapping")
+		r.wrongType(f, node, path, "a mapping")
+		return nil
 	}
 	value := make(map[string]any, len(node.Content)/2)
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -204,7 +206,8 @@ func (r *reader) mapping(f *field, node *yaml.Node, path fieldPath) any {
 
 func (r *reader) list(f *field, node *yaml.Node, path fieldPath) any {
 	if node.Kind != yaml.SequenceNode {
-		return r.wrongType(f, node, path, "a list")
+		r.wrongType(f, node, path, "a list")
+		return nil
 	}
 	if !r.allowedLength(f, len(node.Content)) {
 		r.page.report(node, Finding{

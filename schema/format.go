@@ -26,7 +26,7 @@ const (
 )
 
 // formats are the checks by their names in the CUE files.
-var formats = map[format]func(string) error{
+var formats = map[format]func(string) error{ //nolint:gochecknoglobals // a table
 	formatQuantity: func(s string) error {
 		_, err := resource.ParseQuantity(s)
 		return err

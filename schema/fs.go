@@ -207,6 +207,6 @@ func (t *folderTree) large(name string, size int64) (string, error) {
 
 func gitHash(kind string, size int64) hash.Hash {
 	h := sha1.New() //nolint:gosec // Git's hash, not a signature
-	fmt.Fprintf(h, "%s %d\x00", kind, size)
+	h.Write(fmt.Appendf(nil, "%s %d\x00", kind, size))
 	return h
 }

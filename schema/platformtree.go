@@ -154,7 +154,7 @@ func tooLarge(name string) Finding {
 func hashFiles(files map[string][]byte) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(h, "%q %d\n", name, len(files[name]))
+		h.Write(fmt.Appendf(nil, "%q %d\n", name, len(files[name])))
 		h.Write(files[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))

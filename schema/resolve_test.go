@@ -39,7 +39,8 @@ spec:
 			Image: "ghcr.io/acme/api:1", State: StateRunning, RestartedAt: &restarted,
 			Resources: corev1.ResourceRequirements{Requests: amounts("50m", "128Mi", "64Mi"), Limits: amounts("1", "512Mi", "1Gi")},
 			Ports: []corev1.ContainerPort{
-				{ContainerPort: 443, Protocol: corev1.ProtocolTCP}, {ContainerPort: 80, Protocol: corev1.ProtocolTCP},
+				{ContainerPort: 443, Protocol: corev1.ProtocolTCP},
+				{ContainerPort: 80, Protocol: corev1.ProtocolTCP},
 				{ContainerPort: 53, Protocol: corev1.ProtocolUDP},
 			},
 			Ingress: []Ingress{

@@ -23,11 +23,13 @@ var integerPattern = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
 // texts that are possible, then its bounds, by CUE.
 func (r *reader) scalar(f *field, node *yaml.Node, path fieldPath) any {
 	if node.Kind != yaml.ScalarNode {
-		return r.wrongType(f, node, path, typeName(f))
+		r.wrongType(f, node, path, typeName(f))
+		return nil
 	}
 	value, ok := typed(f, node)
 	if !ok {
-		return r.wrongType(f, node, path, typeName(f))
+		r.wrongType(f, node, path, typeName(f))
+		return nil
 	}
 	text, isText := value.(string)
 	if isText && f.enum != nil && !slices.Contains(f.enum, text) {
@@ -133,8 +135,8 @@ func typeName(f *field) string {
 	return "true or false"
 }
 
-// wrongType reports that the node is something else than want and returns nil.
-func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want string) any {
+// wrongType reports that the node is something else than want.
+func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want string) {
 	finding := Finding{Code: "wrong-type", Path: path.String()}
 	finding.Message = fmt.Sprintf("%s is %s, not %s", r.page.show(node), nodeKind(node), want)
 	if node.Tag == tagNull || node.Kind != yaml.ScalarNode {
@@ -159,7 +161,6 @@ func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want strin
 		finding.Help = "its fields are " + strings.Join(names, ", ")
 	}
 	r.page.report(node, finding)
-	return nil
 }
 
 // allowed asks CUE whether the field can have the value, once for each value.

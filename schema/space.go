@@ -121,12 +121,12 @@ func (s *Space) digest(p *platformTree) string {
 		parts = append(parts, part{c.ID.String(), c.Source.File, c.Spec})
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %s\n", p.platform.Digest, p.overlay.Hash)
+	h.Write(fmt.Appendf(nil, "%s %s\n", p.platform.Digest, p.overlay.Hash))
 	encoder := json.NewEncoder(h)
 	for _, part := range parts {
 		if err := encoder.Encode(part); err != nil {
 			// A spec that JSON can't hold can't have come from JSON.
-			fmt.Fprintf(h, "%v\n", part)
+			h.Write(fmt.Appendf(nil, "%v\n", part))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

@@ -9,7 +9,7 @@ import (
 
 // synonyms say what people of other platforms mean, by kind of document and
 // what they wrote, in lower case without _ and -.
-var synonyms = map[Kind]map[string]string{
+var synonyms = map[Kind]map[string]string{ //nolint:gochecknoglobals // a table
 	KindContainer: {
 		"entrypoint":       "use command (Compose's entrypoint is Kubernetes' command)",
 		"cmd":              "use args",
@@ -118,7 +118,7 @@ var synonyms = map[Kind]map[string]string{
 }
 
 // owners are what people write to say whose a document is.
-var owners = map[string]bool{
+var owners = map[string]bool{ //nolint:gochecknoglobals // a table
 	"namespace": true, "owner": true, "user": true, "tenant": true, "space": true, "project": true, "team": true,
 }
 

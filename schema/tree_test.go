@@ -46,20 +46,22 @@ func (t oddTree) Entries(hash string) ([]Entry, error) {
 	return entries, err
 }
 
-func TestOddEntriesAreFindings(t *testing.T) {
+type oddTest struct {
+	name   string
+	files  files
+	modes  map[string]FileMode
+	names  map[string]string
+	want   []string
+	frozen []string // spaces; "*" is everything
+}
+
+func oddTests() []oddTest {
 	many := files{}
 	for i := range 10_000 {
 		many[fmt.Sprintf("users/alice/shop/%d.yaml", i)] = webFile
 	}
 	long := strings.Repeat("x", 250) + ".yaml"
-	tests := []struct {
-		name   string
-		files  files
-		modes  map[string]FileMode
-		names  map[string]string
-		want   []string
-		frozen []string // spaces; "*" is everything
-	}{
+	return []oddTest{
 		{"symlink in a space", files{"users/alice/shop/a.yaml": "x"}, map[string]FileMode{"a.yaml": ModeSymlink}, nil, []string{"users/alice/shop/a.yaml symlink"}, []string{"alice--shop"}},
 		{"submodule as a space", files{"users/alice/shop/a.yaml": "x"}, map[string]FileMode{"shop": ModeSubmodule}, nil, []string{"users/alice/shop submodule"}, []string{"alice--shop"}},
 		{"symlink as a space", files{"users/alice/shop/a.yaml": "x"}, map[string]FileMode{"shop": ModeSymlink}, nil, []string{"users/alice/shop symlink"}, []string{"alice--shop"}},
@@ -86,7 +88,10 @@ func TestOddEntriesAreFindings(t *testing.T) {
 		{"many values", files{"users/alice/shop/a.yaml": "a: [" + strings.Repeat("a,", 20_000) + "]"}, nil, nil, []string{"users/alice/shop/a.yaml too-large"}, []string{"alice--shop"}},
 		{"NUL", files{"users/alice/shop/a.yaml": "a: \x00"}, nil, nil, []string{"users/alice/shop/a.yaml not-yaml"}, []string{"alice--shop"}},
 	}
-	for _, test := range tests {
+}
+
+func TestOddEntriesAreFindings(t *testing.T) {
+	for _, test := range oddTests() {
 		t.Run(test.name, func(t *testing.T) {
 			s := snapshot(t, test.files.fsys())
 			s.Tree = oddTree{s.Tree, test.modes, test.names}
@@ -156,7 +161,7 @@ func TestFromFSHashesLikeGit(t *testing.T) {
 	if err := os.Symlink("web.yaml", path.Join(dir, "users/alice/web/link")); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path.Join(dir, "platform.yaml"), 0o755); err != nil { //nolint:gosec // the mode is what is tested
+	if err := os.Chmod(path.Join(dir, "platform.yaml"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(path.Join(dir, "users/alice/empty"), 0o750); err != nil {
@@ -190,7 +195,7 @@ func write(t *testing.T, name, data string) {
 
 func git(t *testing.T, dir string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...) //nolint:gosec // the arguments are the test's own
+	cmd := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("git %v: %v\n%s", args, err, out)
