@@ -97,7 +97,9 @@ func (l *Loop) begin(p *plan, changed []schema.SpaceID) *progress {
 	begun := newProgress()
 	for _, id := range changed {
 		if p.space(id) == nil && !p.removes(id) {
-			l.forget(id)
+			// Its retry comes to nothing under this plan, and it must be taken
+			// up again by the next one.
+			delete(l.records, id)
 			continue
 		}
 		s := standingWaiting
@@ -107,13 +109,6 @@ func (l *Loop) begin(p *plan, changed []schema.SpaceID) *progress {
 		begun.set(id, s)
 	}
 	return begun
-}
-
-// forget makes the space count as not handled. The caller holds mu.
-func (l *Loop) forget(id schema.SpaceID) {
-	if r := l.records[id]; r != nil {
-		r.complete = false
-	}
 }
 
 func (l *Loop) remember(revision schema.Revision) {

@@ -104,6 +104,28 @@ func TestConvergence(t *testing.T) {
 			f.wantSync(t, schema.SyncSynced, "")
 		})
 	})
+	t.Run("after a removal failed and a hold swallowed its retry", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := start(t, newFakeRepo(), newFakeCluster())
+			f.push(fleetOf("alice--web", "bobby--web"))
+			f.cluster.setFail(func(op string, _ schema.SpaceID) error {
+				if op == "remove" {
+					return schema.Errorf(schema.Unavailable, "try later")
+				}
+				return nil
+			})
+			want := fleetOf("bobby--web")
+			f.push(want)
+			f.repo.commit(commit{parent: 2, files: want, frozen: true})
+			f.Poke()
+			let(time.Hour)
+			f.cluster.setFail(nil)
+			f.push(want)
+			let(2 * lastRetry)
+			f.wantHolds(t, want)
+			f.wantSync(t, schema.SyncSynced, "")
+		})
+	})
 	t.Run("repairs drift", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			f := start(t, newFakeRepo(), newFakeCluster())

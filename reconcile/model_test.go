@@ -178,8 +178,10 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 	for _, containers := range cluster.spaces {
 		existing += len(containers)
 	}
-	// A pass may end under the plan that came after the one it began with.
-	recent := m.source.loaded[max(len(m.source.loaded)-2, 0):]
+	// A pass may end under the plan that came after the one it began with, and
+	// a plan stays in force while the next one can't be saved.
+	recent := slices.Compact(slices.Clone(m.source.loaded))
+	recent = recent[max(len(recent)-4, 0):]
 	for _, n := range m.source.loaded {
 		if r := revision(n); !m.judged[r] {
 			m.judged[r] = true

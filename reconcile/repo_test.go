@@ -1,0 +1,154 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"bayplan.dev/schema"
+)
+
+// files is what one commit holds: the content of each container's file.
+// The content "broken" freezes its space.
+type files map[schema.ContainerID]string
+
+const broken = "broken"
+
+// commit is one revision of the fake repository.
+type commit struct {
+	parent   int
+	files    files
+	frozen   bool // platform.yaml is broken
+	trailers map[string][]string
+}
+
+// fakeRepo is a Source, Loader and Renderer over commits in memory.
+type fakeRepo struct {
+	mu      sync.Mutex
+	commits []commit
+	head    int
+	fail    error
+	loaded  []int
+	loads   int
+}
+
+func revision(n int) schema.Revision { return schema.Revision(fmt.Sprintf("%040x", n)) }
+
+func number(r schema.Revision) int {
+	var n int
+	if _, err := fmt.Sscanf(string(r), "%x", &n); err != nil {
+		return -1
+	}
+	return n
+}
+
+func newFakeRepo() *fakeRepo { return &fakeRepo{commits: []commit{{parent: -1}}} }
+
+// commit adds a commit upon parent and makes it the head.
+func (r *fakeRepo) commit(c commit) schema.Revision {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.files = maps.Clone(c.files)
+	r.commits = append(r.commits, c)
+	r.head = len(r.commits) - 1
+	return revision(r.head)
+}
+
+// push commits upon the head.
+func (r *fakeRepo) push(f files, trailers ...string) schema.Revision {
+	c := commit{parent: r.at(), files: f, trailers: map[string][]string{}}
+	for _, t := range trailers {
+		key, value, _ := strings.Cut(t, ": ")
+		c.trailers[key] = append(c.trailers[key], value)
+	}
+	return r.commit(c)
+}
+
+func (r *fakeRepo) at() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.head
+}
+
+func (r *fakeRepo) setFail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fail = err
+}
+
+func (r *fakeRepo) Head(context.Context) (schema.Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return schema.Snapshot{Revision: revision(r.head)}, r.fail
+}
+
+func (r *fakeRepo) History(_ context.Context, from, to schema.Revision) (schema.History, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var h schema.History
+	for n := number(to); n >= 0; n = r.commits[n].parent {
+		if revision(n) == from {
+			h.Descends = true
+			break
+		}
+		h.Commits = append(h.Commits, schema.Commit{Revision: revision(n), Trailers: r.commits[n].trailers})
+	}
+	return h, r.fail
+}
+
+func (r *fakeRepo) Load(_ context.Context, s schema.Snapshot) (*schema.Fleet, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := number(s.Revision)
+	r.loaded = append(r.loaded, n)
+	r.loads++
+	return load(r.commits[n], s.Revision), r.fail
+}
+
+func load(c commit, rev schema.Revision) *schema.Fleet {
+	f := &schema.Fleet{Revision: rev, Platform: &schema.Platform{}, Spaces: map[schema.SpaceID]*schema.Space{}, Frozen: c.frozen}
+	if c.frozen {
+		f.Findings = append(f.Findings, schema.Finding{
+			Position: schema.Position{File: "platform.yaml", Line: 3}, Severity: schema.SeverityError, Code: "unknown-field", Message: "unknown",
+		})
+	}
+	for _, id := range sorted(c.files) {
+		space := f.Spaces[id.Space]
+		if space == nil {
+			space = &schema.Space{ID: id.Space}
+			f.Spaces[id.Space] = space
+		}
+		file := id.Space.Path() + "/" + id.Name + ".yaml"
+		space.Containers = append(space.Containers, &schema.Container{ID: id, Hash: c.files[id], Source: schema.Position{File: file, Line: 1}})
+		space.Digest += id.Name + "=" + c.files[id] + ";"
+		if c.files[id] == broken {
+			space.Frozen = true
+			f.Findings = append(f.Findings, schema.Finding{
+				Position: schema.Position{File: file, Line: 7, Column: 2}, Severity: schema.SeverityError, Code: "bad-quantity", Message: "is not a quantity",
+			})
+		}
+	}
+	return f
+}
+
+func sorted(f files) []schema.ContainerID {
+	return slices.SortedFunc(maps.Keys(f), func(a, b schema.ContainerID) int { return strings.Compare(a.String(), b.String()) })
+}
+
+func (r *fakeRepo) Space(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	for _, c := range f.Spaces[id].Containers {
+		if c.Hash == "unrenderable" {
+			return nil, schema.Errorf(schema.Invalid, "the overlay refuses %s", c.ID)
+		}
+		o := &unstructured.Unstructured{Object: map[string]any{"content": c.Hash}}
+		o.SetName(c.ID.Name)
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
