@@ -66,7 +66,7 @@ func (h *Host) answer(ctx context.Context, conn net.Conn) error {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
-		drain(conn)
+		_, _ = io.Copy(io.Discard, io.LimitReader(conn, maxQuestion))
 		cancel()
 	}()
 	err := json.NewEncoder(conn).Encode(h.judge(ctx, q))

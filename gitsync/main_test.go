@@ -122,6 +122,9 @@ func open(t testing.TB, options Options) *Repo {
 	if options.Dir == "" {
 		options.Dir = t.TempDir()
 	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.DiscardHandler)
+	}
 	r, err := New(options)
 	if err != nil {
 		t.Fatal(err)

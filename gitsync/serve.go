@@ -3,7 +3,6 @@ package gitsync
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -156,7 +155,3 @@ func (h *Host) persist() error {
 	}
 	return nil
 }
-
-// drain reads what a client still sends, within bounds, so that it gets to
-// read the answer.
-func drain(r io.Reader) { _, _ = io.Copy(io.Discard, io.LimitReader(r, maxNegotiation)) }

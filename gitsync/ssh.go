@@ -48,15 +48,10 @@ func dialSSH(ctx context.Context, a address, r *Remote, maxBytes int64) (*sshWir
 	client, err := login(conn, addr, config)
 	if err != nil {
 		stop()
-		return nil, explainSSH(a, errors.Join(err, closeQuietly(conn)))
+		_ = conn.Close()
+		return nil, explainSSH(a, err)
 	}
 	return &sshWire{client: client, stop: stop, address: a, said: &boundedBuffer{}, left: maxBytes}, nil
-}
-
-// closeQuietly drops the error of closing what has already failed.
-func closeQuietly(c io.Closer) error {
-	_ = c.Close()
-	return nil
 }
 
 func login(conn net.Conn, addr string, config *ssh.ClientConfig) (*ssh.Client, error) {
