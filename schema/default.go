@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -47,12 +49,8 @@ func setDefault[T comparable](field *T, value T) {
 // complete returns a new list with what is given, and the defaults for the rest.
 func complete(given, defaults corev1.ResourceList) corev1.ResourceList {
 	list := make(corev1.ResourceList, len(defaults))
-	for name, q := range defaults {
-		list[name] = q
-	}
-	for name, q := range given {
-		list[name] = q
-	}
+	maps.Copy(list, defaults)
+	maps.Copy(list, given)
 	return list
 }
 
@@ -61,11 +59,11 @@ func complete(given, defaults corev1.ResourceList) corev1.ResourceList {
 func (s *ContainerSpec) fill(id ContainerID, p *PlatformSpec) {
 	setDefault(&s.State, StateRunning)
 	s.fillResources(&p.Defaults)
-	s.Ports = append([]corev1.ContainerPort(nil), s.Ports...)
+	s.Ports = slices.Clone(s.Ports)
 	for i := range s.Ports {
 		setDefault(&s.Ports[i].Protocol, corev1.ProtocolTCP)
 	}
-	s.Ingress = append([]Ingress(nil), s.Ingress...)
+	s.Ingress = slices.Clone(s.Ingress)
 	for i := range s.Ingress {
 		in := &s.Ingress[i]
 		setDefault(&in.TargetPort, in.Port)

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -97,9 +98,7 @@ func jsonFields(typ reflect.Type) map[string]reflect.Type {
 		switch {
 		case name == "-":
 		case name == "" && f.Anonymous:
-			for n, below := range jsonFields(f.Type) {
-				fields[n] = below
-			}
+			maps.Copy(fields, jsonFields(f.Type))
 		default:
 			fields[name] = f.Type
 		}

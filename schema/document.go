@@ -65,23 +65,21 @@ func (r *reader) document(p *page, root *yaml.Node) (Kind, map[string]any) {
 	return kind, value
 }
 
-func kindList() string {
+func kindNames() []string {
 	var names []string
 	for _, k := range Kinds() {
 		names = append(names, string(k))
 	}
-	return strings.Join(names, ", ")
+	return names
 }
+
+func kindList() string { return strings.Join(kindNames(), ", ") }
 
 func kindHelp(written string) string {
 	if foreignKinds[written] {
 		return "write kind: Container; Bayplan renders the rest"
 	}
-	var names []string
-	for _, k := range Kinds() {
-		names = append(names, string(k))
-	}
-	if near := nearest(written, names); near != "" {
+	if near := nearest(written, kindNames()); near != "" {
 		return "did you mean " + near + "?"
 	}
 	return "write one of " + kindList()

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -126,7 +125,7 @@ var owners = map[string]bool{ //nolint:gochecknoglobals // a table
 func (r *reader) unknown(f *field, key *yaml.Node, path fieldPath) {
 	r.page.report(key, Finding{
 		Code: "unknown-field", Path: path.with(key.Value).String(),
-		Message: fmt.Sprintf("%s is not a field", strings.TrimPrefix(r.page.show(key), "the value ")),
+		Message: r.page.show(key) + " is not a field",
 		Help:    r.suggest(f, key.Value, path),
 	})
 }
