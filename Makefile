@@ -49,6 +49,7 @@ $(LINT): tools/go.mod
 .PHONY: generate
 generate: ## Write the generated files and golden files anew.
 	$(GO) test ./schema ./render -update
+	$(GO) test ./cmd/bay -run TestSpecPageIsTrue -update
 
 .PHONY: fuzz
 fuzz: ## Fuzz every target for FUZZTIME (default 30s).

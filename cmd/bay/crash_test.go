@@ -17,7 +17,7 @@ import (
 func TestAPIServerKilledInTheMiddleOfAnApply(t *testing.T) {
 	const spaces = 200
 	control := kubetest.Start(t)
-	s := startBay(t, control.Kubeconfig())
+	s := startBay(t, control.Kubeconfig(), "crash")
 	f := &fleet{bayServer: s, clone: s.clone(), cluster: newTestCluster(t, control.Kubeconfig()), user: "crash"}
 	ctx, cancel := context.WithCancel(t.Context())
 	unprotected := f.cluster.unprotected(ctx, "compute-crash--")

@@ -35,13 +35,13 @@ type bayServer struct {
 	done       chan struct{}
 }
 
-// startBay starts a server with a fleet of its own on the shared control plane.
-func startBay(t *testing.T, kubeconfig string, args ...string) *bayServer {
+// startBay starts a server of the named fleet on a control plane that it may share.
+func startBay(t *testing.T, kubeconfig, name string, args ...string) *bayServer {
 	t.Helper()
 	s := &bayServer{t: t, dir: t.TempDir(), kubeconfig: kubeconfig}
 	s.args = append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--host", s.dir,
-		"--kubeconfig", kubeconfig, "--fleet", fleetName(t),
+		"--kubeconfig", kubeconfig, "--fleet", name,
 	}, args...)
 	s.start()
 	t.Cleanup(func() {
@@ -51,16 +51,6 @@ func startBay(t *testing.T, kubeconfig string, args ...string) *bayServer {
 		}
 	})
 	return s
-}
-
-// fleetName is unique to the test, so that tests share a cluster.
-func fleetName(t *testing.T) string {
-	return strings.ToLower(strings.Map(func(r rune) rune {
-		if r == '/' || r == '_' {
-			return '-'
-		}
-		return r
-	}, t.Name()))
 }
 
 func bayCommand(args ...string) *exec.Cmd {
@@ -289,7 +279,7 @@ func (s *bayServer) frames() <-chan schema.ContainerStatus {
 			if err != nil {
 				return
 			}
-			if f.Seq <= last.Seq {
+			if f.Seq < last.Seq {
 				s.t.Errorf("frame %d after frame %d", f.Seq, last.Seq)
 			}
 			last = f

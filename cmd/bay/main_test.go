@@ -17,7 +17,8 @@ import (
 const runAsBay = "BAYPLAN_TEST_RUN_AS_BAY"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(runAsBay) != "" {
+	// A hosted repository's hook runs the program without our environment.
+	if os.Getenv(runAsBay) != "" || len(os.Args) == 2 && os.Args[1] == gitHook {
 		main()
 	}
 	testscript.Main(withCluster{m}, map[string]func(){"bay": main})

@@ -38,7 +38,7 @@ func (p *pushCheck) check(ctx context.Context, old, pushed schema.Snapshot) (str
 	found = append(found, p.unrendered(from, to)...)
 	found.Sort()
 	if n := len(found.Errors()); n > 0 {
-		return found.Text(), schema.Errorf(schema.Invalid, "%d errors; nothing has changed", n)
+		return found.Text(), schema.Errorf(schema.Invalid, "%s; nothing has changed", plural(n, "error"))
 	}
 	return found.Text() + changesText(changes), nil
 }
@@ -61,6 +61,14 @@ func (p *pushCheck) unrendered(from, to *schema.Fleet) schema.Findings {
 		}
 	}
 	return found
+}
+
+// plural is "1 error" or "2 errors".
+func plural(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func changesText(changes []schema.Change) string {

@@ -48,16 +48,22 @@ func manifest[T any](t *testing.T, kind string) []T {
 // server asks for, no more and no less.
 func TestRoleGrantsWhatIsNeeded(t *testing.T) {
 	granted := map[kube.Right]bool{}
-	for _, role := range manifest[rbacv1.ClusterRole](t, "ClusterRole") {
-		for _, rule := range role.Rules {
+	grant := func(namespace string, rules []rbacv1.PolicyRule) {
+		for _, rule := range rules {
 			for _, group := range rule.APIGroups {
 				for _, resource := range rule.Resources {
 					for _, verb := range rule.Verbs {
-						granted[kube.Right{Group: group, Resource: resource, Verb: verb}] = true
+						granted[kube.Right{Group: group, Resource: resource, Verb: verb, Namespace: namespace}] = true
 					}
 				}
 			}
 		}
+	}
+	for _, role := range manifest[rbacv1.ClusterRole](t, "ClusterRole") {
+		grant("", role.Rules)
+	}
+	for _, role := range manifest[rbacv1.Role](t, "Role") {
+		grant(role.Namespace, role.Rules)
 	}
 	for _, right := range kube.Rights() {
 		if !granted[right] {
@@ -102,8 +108,9 @@ func TestServeRunsWithItsRoleAlone(t *testing.T) {
 	}
 	config := filepath.Join(t.TempDir(), "config.yaml")
 	must(t, os.WriteFile(config, []byte("cluster: {leaderElection: true}\n"), 0o600))
-	s := startBay(t, own, "--config", config)
-	f := &fleet{bayServer: s, clone: s.clone(), cluster: cluster, user: kubetest.Space(t).User}
+	user := kubetest.Space(t).User
+	s := startBay(t, own, string(user), "--config", config)
+	f := &fleet{bayServer: s, clone: s.clone(), cluster: cluster, user: user}
 	id := f.id("web", "web")
 	f.add(id)
 	f.synced("Add web")

@@ -45,7 +45,7 @@ func (a *app) root() *cobra.Command {
 		Short:         "A container cloud whose desired state is a Git repository",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          usageArgs(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.stdin)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,14 +91,31 @@ func (a *app) printStatus(cmd *cobra.Command, c *client, wanted map[schema.Conta
 		Sync       schema.SyncStatus   `json:"sync"`
 		Containers []webhook.Container `json:"containers"`
 	}{sync, items}
-	return containerTable(value, items).print(cmd, a.stdout, format)
+	if err := containerTable(value, items).print(cmd, a.stdout, format); err != nil {
+		return err
+	}
+	if f := output(format); f == outputTable || f == outputWide {
+		return a.printf("%s", messages(items))
+	}
+	return nil
+}
+
+// messages say in full why containers aren't as they should be.
+func messages(items []webhook.Container) string {
+	var b strings.Builder
+	for _, c := range items {
+		if c.Message != "" {
+			fmt.Fprintf(&b, "  %s: %s: %s\n", c.ID, c.Reason, c.Message)
+		}
+	}
+	return b.String()
 }
 
 // syncText is the sync as people read it: one line, and what is held back or broken.
 func syncText(s schema.SyncStatus) string {
 	text := fmt.Sprintf("sync %s at %s: %d applied, %d pruned, %d unchanged", s.State, dash(s.Revision.Short()), s.Applied, s.Pruned, s.Unchanged)
 	if s.Failed > 0 {
-		text += fmt.Sprintf(", %d spaces failed", s.Failed)
+		text += fmt.Sprintf(", %s failed", plural(s.Failed, "space"))
 	}
 	text += "\n"
 	if s.Reason != "" {

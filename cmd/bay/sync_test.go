@@ -28,7 +28,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	kubeconfig := kubetest.Kubeconfig(t)
 	space := kubetest.Space(t)
-	s := startBay(t, kubeconfig)
+	s := startBay(t, kubeconfig, string(space.User))
 	return &fleet{bayServer: s, clone: s.clone(), cluster: newTestCluster(t, kubeconfig), user: space.User}
 }
 
@@ -152,7 +152,7 @@ func TestBrokenFileFreezesItsOwnSpaceAlone(t *testing.T) {
 	f.add(broken)
 	f.add(healthy)
 	f.synced("Add two spaces")
-	before := f.cluster.versions(broken.Space)
+	before := f.settledVersions(broken.Space)
 
 	f.write(file(broken), "apiVersion: bayplan.dev/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: [no]}\n")
 	f.add(healthy, "  env: [{name: COLOR, value: blue}]\n")
@@ -192,7 +192,7 @@ func TestDeletedFileRemovesItsSpaceOnly(t *testing.T) {
 	f.add(gone)
 	f.add(stays)
 	f.synced("Add two spaces")
-	before := f.cluster.versions(stays.Space)
+	before := f.settledVersions(stays.Space)
 	f.remove(file(gone))
 	revision, answer := f.push("Delete one")
 	if want := "delete container " + gone.String(); !strings.Contains(answer, want) {
@@ -245,9 +245,10 @@ func TestMassDeleteNeedsAWord(t *testing.T) {
 	revision, _ = f.push("Mean it\n\nAllow-Mass-Delete: 6")
 	f.waitSync(revision, schema.SyncSynced)
 	for _, id := range ids[:6] {
-		if ns := f.cluster.namespace(id.Space.Namespace()); ns != nil && ns.DeletionTimestamp == nil {
-			t.Errorf("namespace %s is still there", ns.Name)
-		}
+		waitFor(t, "the namespace of a deleted space goes", func() (bool, string) {
+			ns := f.cluster.namespace(id.Space.Namespace())
+			return ns == nil || ns.DeletionTimestamp != nil, id.String()
+		})
 	}
 	f.cluster.mustDeployment(ids[6])
 }
@@ -264,7 +265,7 @@ func TestEmptiedRepositoryDeletesNothing(t *testing.T) {
 	for _, id := range ids {
 		f.cluster.mustDeployment(id)
 	}
-	f.bay(0, "sync", "--confirm", string(revision), "--kubeconfig", f.kubeconfig, "--fleet", fleetName(t))
+	f.bay(0, "sync", "--confirm", string(revision), "--kubeconfig", f.kubeconfig, "--fleet", string(f.user))
 	f.waitSync(revision, schema.SyncSynced)
 }
 
@@ -282,7 +283,7 @@ func TestRewrittenHistoryDeletesNothing(t *testing.T) {
 	if got := f.cluster.mustDeployment(ids[1]).Annotations[schema.AnnotationRevision]; got == string(revision) {
 		t.Error("a rewritten history was applied")
 	}
-	f.bay(0, "sync", "--confirm", string(revision), "--kubeconfig", f.kubeconfig, "--fleet", fleetName(t))
+	f.bay(0, "sync", "--confirm", string(revision), "--kubeconfig", f.kubeconfig, "--fleet", string(f.user))
 	f.waitSync(revision, schema.SyncSynced)
 	if got := f.cluster.mustDeployment(ids[1]).Annotations[schema.AnnotationRevision]; got != string(revision) {
 		t.Errorf("the confirmed history isn't applied: %s", got)
@@ -323,7 +324,7 @@ func TestForeignNamespaceIsNeverTouched(t *testing.T) {
 	if status.Failed != 1 {
 		t.Errorf("failed spaces: got %d, want 1", status.Failed)
 	}
-	if out := f.bay(0, "status"); !strings.Contains(out, id.String()) || !strings.Contains(out, "Foreign") {
+	if out := f.bay(0, "status"); !strings.Contains(out, id.String()+": ") || !strings.Contains(out, "Foreign") {
 		t.Errorf("bay status doesn't say why: %s", out)
 	}
 	got := f.cluster.namespace(ns.Name)

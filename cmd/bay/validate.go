@@ -122,7 +122,7 @@ func printSummary(w io.Writer, fleet *schema.Fleet) error {
 		containers += len(space.Containers)
 	}
 	errs := len(fleet.Findings.Errors())
-	_, err := fmt.Fprintf(w, "%s%d errors, %d warnings in %d spaces with %d containers\n",
-		fleet.Findings.Text(), errs, len(fleet.Findings)-errs, len(fleet.Spaces), containers)
+	_, err := fmt.Fprintf(w, "%s%s, %s in %s with %s\n", fleet.Findings.Text(),
+		plural(errs, "error"), plural(len(fleet.Findings)-errs, "warning"), plural(len(fleet.Spaces), "space"), plural(containers, "container"))
 	return err
 }
