@@ -18,7 +18,7 @@ const listPage = 500
 
 // systemObjects are what Kubernetes and its common companions put into every
 // namespace, as "<resource>/<name>".
-var systemObjects = []string{
+var systemObjects = []string{ //nolint:gochecknoglobals // a table
 	"configmaps/kube-root-ca.crt",
 	"configmaps/openshift-service-ca.crt",
 	"configmaps/istio-ca-root-cert",
@@ -26,7 +26,7 @@ var systemObjects = []string{
 }
 
 // systemResources are made by the system from other objects and go with them.
-var systemResources = []string{"events", "endpoints", "endpointslices"}
+var systemResources = []string{"events", "endpoints", "endpointslices"} //nolint:gochecknoglobals // a table
 
 // system says whether the object was made by the cluster itself.
 func system(resource kschema.GroupVersionResource, o *metav1.PartialObjectMetadata) bool {

@@ -54,7 +54,7 @@ func (k kind) gvr() kschema.GroupVersionResource {
 }
 
 // kinds lists all that is watched.
-var kinds = []kind{
+var kinds = []kind{ //nolint:gochecknoglobals // a table
 	{gvk: corev1.SchemeGroupVersion.WithKind("Namespace"), resource: "namespaces", cluster: true, metadata: true, new: func() object { return &corev1.Namespace{} }},
 	{gvk: corev1.SchemeGroupVersion.WithKind("Node"), resource: "nodes", cluster: true, metadata: true, observed: true, new: func() object { return &corev1.Node{} }},
 	{gvk: networkingv1.SchemeGroupVersion.WithKind("NetworkPolicy"), resource: "networkpolicies", new: func() object { return &networkingv1.NetworkPolicy{} }},
@@ -69,6 +69,9 @@ var kinds = []kind{
 	{gvk: corev1.SchemeGroupVersion.WithKind("Pod"), resource: "pods", observed: true, new: func() object { return &corev1.Pod{} }, detail: podDetailOf},
 	{gvk: discoveryv1.SchemeGroupVersion.WithKind("EndpointSlice"), resource: "endpointslices", observed: true, new: func() object { return &discoveryv1.EndpointSlice{} }, detail: sliceDetailOf},
 }
+
+// replicaSets stand between Deployments and Pods. They aren't watched.
+var replicaSets = kind{gvk: appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), resource: "replicasets", observed: true} //nolint:gochecknoglobals // an entry of a table
 
 // kindOf returns the kind that may be written, or false.
 func kindOf(gvk kschema.GroupVersionKind) (kind, bool) {

@@ -67,9 +67,8 @@ spec:
 ---
 `
 
-// containerText are the objects of one container.
-func containerText(name string) string {
-	return strings.ReplaceAll(`
+// containerTemplate are the objects of one container called NAME.
+const containerTemplate = `
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -136,5 +135,9 @@ spec:
         pathType: Prefix
         backend: {service: {name: NAME, port: {number: 8080}}}
 ---
-`, "NAME", name)
+`
+
+// containerText are the objects of one container.
+func containerText(name string) string {
+	return strings.ReplaceAll(containerTemplate, "NAME", name)
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // claimSeparator can't occur in the name of a claim.
@@ -35,6 +37,9 @@ type podDetail struct {
 	unschedulable int64
 	// claims are the names of the mounted claims.
 	claims string
+	// maker is the ReplicaSet that made the Pod; empty for any other.
+	maker    string
+	makerUID types.UID
 }
 
 func podDetailOf(o object) any {
@@ -47,6 +52,9 @@ func podDetailOf(o object) any {
 		node:    shared(pod.Spec.NodeName),
 		ended:   pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed,
 		claims:  claimsOf(pod),
+	}
+	if owner := metav1.GetControllerOf(pod); owner != nil && owner.Kind == replicaSets.gvk.Kind {
+		d.maker, d.makerUID = owner.Name, owner.UID
 	}
 	for _, c := range pod.Status.Conditions {
 		d.condition(pod, c)

@@ -35,7 +35,14 @@ func (c *Cluster) Prune(ctx context.Context, id schema.SpaceID, keep []*unstruct
 	if err != nil {
 		return reconcile.Pruned{}, err
 	}
-	return c.prune(ctx, sp, sp.doomed(kept), grace)
+	orphans, err := c.deleteOrphans(ctx, sp, kept)
+	if err != nil {
+		return reconcile.Pruned{Deleted: orphans}, err
+	}
+	result, err := c.prune(ctx, sp, sp.doomed(kept), grace)
+	result.Deleted += orphans
+	result.Done = result.Done && orphans == 0
+	return result, err
 }
 
 // kept are the keys of what shall stay. A claim among them loses its end.
@@ -137,7 +144,7 @@ func (sp space) lingering(list []doomed) bool {
 		}
 	}
 	for k, r := range sp.objects {
-		if pod, ok := r.detail.(podDetail); ok && k.kind == kindPod && !pod.ended && !stays[r.container] {
+		if pod, ok := r.detail.(podDetail); ok && k.kind == kindPod && pod.maker != "" && !pod.ended && !stays[r.container] {
 			return true
 		}
 	}

@@ -79,6 +79,48 @@ func TestPruneWorkloadFirst(t *testing.T) {
 	}
 }
 
+// Somebody has deleted the Deployment and left its Pods.
+func TestOrphansGoBeforeTheirPolicies(t *testing.T) {
+	for name, end := range map[string]func(*bench) bool{
+		"pruned": func(b *bench) bool {
+			result, err := b.Prune(t.Context(), b.id, parse(t, b.id, spaceText), 0)
+			return err == nil && result.Done
+		},
+		"removed": func(b *bench) bool {
+			result, err := b.Remove(t.Context(), b.id, 0)
+			return err == nil && result.Done
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.mustApply(t, parse(t, b.id, spaceText+containerText("web")), revision1)
+			eventually(t, "the Pod runs", func() bool { pod := b.Live(b.id).Containers["web"].Pod; return pod != nil && pod.Ready })
+			orphan := metav1.DeletePropagationOrphan
+			if err := b.stranger.AppsV1().Deployments(b.id.Namespace()).Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: &orphan}); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the Deployment is gone", func() bool { return !b.Live(b.id).Containers["web"].Deployed && !b.exists(t, kindDeployment, "web") })
+			noPods := func(ctx context.Context) error {
+				pods, err := b.stranger.CoreV1().Pods(b.id.Namespace()).List(ctx, metav1.ListOptions{})
+				if err == nil && len(pods.Items) > 0 {
+					t.Errorf("policies go while %d Pods are left", len(pods.Items))
+				}
+				return err
+			}
+			if name == "pruned" {
+				b.meet(t, "DELETE", "/networkpolicies/web-ingress", noPods)
+			} else {
+				b.meet(t, "DELETE", "/namespaces/"+b.id.Namespace(), noPods)
+			}
+			eventually(t, name, func() bool { return end(b) })
+			pods, err := b.stranger.CoreV1().Pods(b.id.Namespace()).List(t.Context(), metav1.ListOptions{})
+			if err != nil || len(pods.Items) > 0 {
+				t.Errorf("%d Pods are left, %v", len(pods.Items), err)
+			}
+		})
+	}
+}
+
 func TestPruneSparesWhatIsNotOurs(t *testing.T) {
 	b := newBench(t)
 	b.mustApply(t, parse(t, b.id, spaceText), revision1)
@@ -117,60 +159,64 @@ func TestPruneOnlyTheObjectThatWasSeen(t *testing.T) {
 	}
 }
 
-// Promise 4: a persistent claim outlives its file by the grace period.
-func TestGrace(t *testing.T) {
-	b := newBench(t)
-	list := parse(t, b.id, spaceText+claimText)
+// graced is a space whose persistent claim has lost its file, with an hour left.
+func graced(t *testing.T) (b *bench, list []*unstructured.Unstructured, end time.Time) {
+	t.Helper()
+	b = newBench(t)
+	list = parse(t, b.id, spaceText+claimText)
 	b.mustApply(t, list, revision1)
-	uid := b.live(t, kindClaim, "data").GetUID()
-	without := parse(t, b.id, spaceText)
-
 	before := time.Now()
-	result, err := b.Prune(t.Context(), b.id, without, time.Hour)
+	result, err := b.Prune(t.Context(), b.id, parse(t, b.id, spaceText), time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if result.Done || result.Deleted != 0 || result.Next.Before(before.Add(time.Hour)) {
 		t.Errorf("first: %+v, want nothing deleted before an hour", result)
 	}
-	volume := b.Live(b.id).Volumes["data"]
-	if got, want := volume.DeleteAfter, result.Next.UTC(); !got.Equal(want) {
-		t.Errorf("Live says it goes at %s, want %s", got, want)
+	return b, list, result.Next
+}
+
+// Promise 4: a persistent claim outlives its file by the grace period.
+func TestGrace(t *testing.T) {
+	b, _, end := graced(t)
+	if got := b.Live(b.id).Volumes["data"].DeleteAfter; !got.Equal(end) {
+		t.Errorf("Live says it goes at %s, want %s", got, end)
 	}
 	b.settle(t)
 	b.wire.reset()
+	without := parse(t, b.id, spaceText)
 	again, err := b.Prune(t.Context(), b.id, without, 2*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !again.Next.Equal(result.Next) {
-		t.Errorf("a second prune moves the end from %s to %s", result.Next, again.Next)
+	if !again.Next.Equal(end) {
+		t.Errorf("a second prune moves the end from %s to %s", end, again.Next)
 	}
 	if writes := b.wire.writes(); len(writes) > 0 {
 		t.Errorf("a second prune wrote %v", writes)
 	}
+	// An operator ends the grace.
+	b.tamper(t, kindClaim, "data", `{"metadata":{"annotations":{"bayplan.dev/delete-after":"2020-01-01T00:00:00Z"}}}`)
+	b.pruned(t, without, time.Hour)
+	if b.exists(t, kindClaim, "data") {
+		t.Error("the claim outlives its grace")
+	}
+}
 
-	// Put back, it is as it was.
+// Promise 4: putting the file back restores the claim untouched.
+func TestPutBackWithinGrace(t *testing.T) {
+	b, list, _ := graced(t)
+	before := b.live(t, kindClaim, "data")
 	if applied, _ := b.mustApply(t, list, revision2); applied != 1 {
 		t.Errorf("applied %d, want the claim", applied)
 	}
 	b.pruned(t, list, time.Hour)
 	claim := b.live(t, kindClaim, "data")
-	if claim.GetUID() != uid || claim.GetAnnotations()[schema.AnnotationDeleteAfter] != "" {
-		t.Errorf("put back: uid %s, annotations %v; want uid %s and no end", claim.GetUID(), claim.GetAnnotations(), uid)
+	if claim.GetUID() != before.GetUID() || claim.GetAnnotations()[schema.AnnotationDeleteAfter] != "" {
+		t.Errorf("uid %s, annotations %v; want uid %s and no end", claim.GetUID(), claim.GetAnnotations(), before.GetUID())
 	}
 	if got := claim.GetAnnotations()[schema.AnnotationRevision]; got != string(revision1) {
-		t.Errorf("put back: revision %s, want %s", got, revision1)
-	}
-
-	// An operator ends the grace.
-	if _, err := b.Prune(t.Context(), b.id, without, time.Hour); err != nil {
-		t.Fatal(err)
-	}
-	b.tamper(t, kindClaim, "data", `{"metadata":{"annotations":{"bayplan.dev/delete-after":"2020-01-01T00:00:00Z"}}}`)
-	b.pruned(t, without, time.Hour)
-	if b.exists(t, kindClaim, "data") {
-		t.Error("the claim outlives its grace")
+		t.Errorf("revision %s, want %s", got, revision1)
 	}
 }
 

@@ -53,7 +53,11 @@ func (c *Cluster) Remove(ctx context.Context, id schema.SpaceID, grace time.Dura
 }
 
 func (c *Cluster) removeWorkloads(ctx context.Context, sp space, list []doomed) (reconcile.Pruned, error) {
-	var result reconcile.Pruned
+	orphans, err := c.deleteOrphans(ctx, sp, nil)
+	result := reconcile.Pruned{Deleted: orphans}
+	if err != nil {
+		return result, err
+	}
 	for _, d := range sp.firstStage(list) {
 		if err := ctx.Err(); err != nil {
 			return result, c.client.wrap(err)

@@ -43,6 +43,9 @@ func Rights() []Right {
 	for _, verb := range []string{"get", "create", "update"} {
 		rights = append(rights, Right{Group: coordinationv1.GroupName, Resource: "leases", Verb: verb, Namespace: schema.SystemNamespace})
 	}
+	for _, verb := range []string{"get", "delete"} {
+		rights = append(rights, Right{Group: replicaSets.gvk.Group, Resource: replicaSets.resource, Verb: verb})
+	}
 	for _, k := range kinds {
 		verbs := []string{"get", "list", "watch", "create", "patch", "delete"}
 		if k.observed {

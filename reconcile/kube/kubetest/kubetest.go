@@ -54,7 +54,7 @@ func Main(m *testing.M) {
 	if process.server != nil {
 		process.server.stop()
 	}
-	os.Exit(code)
+	os.Exit(code) //nolint:forbidigo // what a TestMain ends with
 }
 
 // Config returns the way to the cluster that the tests of this process share.
