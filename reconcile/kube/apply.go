@@ -100,8 +100,8 @@ func (p *pass) unchanged(in intent, r *record) bool {
 	if r.intent != in.digest || r.revision == "" {
 		return false
 	}
-	if r.good != (digest{}) {
-		return r.good == r.fields
+	if r.good == r.mark {
+		return true
 	}
 	want, err := p.shape.intended(in.kind, in.object)
 	if err != nil || want != r.fields {
@@ -186,10 +186,7 @@ func (p *pass) send(ctx context.Context, in intent, was *record, uid types.UID) 
 	if err != nil {
 		return err
 	}
-	r := p.shape.record(in.kind, live, nil)
-	// Whatever the server has made of it, sending it again changes nothing.
-	r.good = r.fields
-	p.view.put(seen{kind: in.kind.name(), namespace: in.namespace, name: in.name, record: r})
+	p.view.put(seen{kind: in.kind.name(), namespace: in.namespace, name: in.name, record: p.shape.answer(in.kind, live)})
 	p.log.DebugContext(ctx, "object applied", slog.String("space", p.id.String()), slog.String("object", in.String()),
 		slog.String("revision", string(revision)))
 	return nil

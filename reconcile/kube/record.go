@@ -36,11 +36,11 @@ type record struct {
 	// somebody else has changed that annotation. So is revision empty.
 	intent   digest
 	revision schema.Revision
-	// fields is the digest of the fields that are ours.
+	// fields is the digest of the fields that are ours; zero where nobody needs it.
 	fields digest
-	// mark identifies what intent, revision and fields were derived from.
+	// mark moves whenever one of these does.
 	mark digest
-	// good is a value of fields that was seen to be what intent leads to.
+	// good is a mark under which the object was seen to be what intent leads to.
 	good digest
 	// container is the container's name, from the label.
 	container string
@@ -56,28 +56,17 @@ func (r *record) same(o *record) bool {
 	a, b := *r, *o
 	a.version, b.version = 0, 0
 	a.good, b.good = digest{}, digest{}
-	a.mark, b.mark = digest{}, digest{}
+	a.fields, b.fields = digest{}, digest{}
 	return a == b
 }
 
 // record makes the record of a live object. What is known of it already, or
 // nil, saves comparing its fields anew when only its status has changed.
 func (s shape) record(k kind, o object, known *record) *record {
-	annotations, labels := o.GetAnnotations(), o.GetLabels()
-	r := &record{
-		uid:       o.GetUID(),
-		version:   versionOf(o),
-		owner:     shared(s.fleet.space(annotations[schema.AnnotationOwner])),
-		deleting:  o.GetDeletionTimestamp() != nil,
-		container: shared(labels[schema.LabelContainer]),
-	}
-	if k.detail != nil {
-		r.detail = k.detail(o)
-	}
+	r := s.identity(k, o)
 	if k.observed || r.owner == "" {
 		return r
 	}
-	r.mark = markOf(o)
 	if known != nil && known.uid == r.uid && known.mark == r.mark {
 		r.fields, r.revision, r.intent = known.fields, known.revision, known.intent
 		return r
@@ -89,11 +78,40 @@ func (s shape) record(k kind, o object, known *record) *record {
 		mine = ours{fields: digestOf([]byte(err.Error())), revision: true, intent: true}
 	}
 	r.fields = mine.fields
-	if mine.revision {
-		r.revision = schema.Revision(shared(annotations[schema.AnnotationRevision]))
+	if !mine.revision {
+		r.revision = ""
 	}
-	if mine.intent {
+	if !mine.intent {
+		r.intent = digest{}
+	}
+	return r
+}
+
+// answer makes the record of an object as the answer to our own apply shows
+// it. Whatever the server has made of the intent, sending it again changes nothing.
+func (s shape) answer(k kind, o object) *record {
+	r := s.identity(k, o)
+	r.good = r.mark
+	return r
+}
+
+// identity makes the record of an object whose annotations are believed.
+func (s shape) identity(k kind, o object) *record {
+	annotations, labels := o.GetAnnotations(), o.GetLabels()
+	r := &record{
+		uid:       o.GetUID(),
+		version:   versionOf(o),
+		owner:     shared(s.fleet.space(annotations[schema.AnnotationOwner])),
+		deleting:  o.GetDeletionTimestamp() != nil,
+		container: shared(labels[schema.LabelContainer]),
+	}
+	if k.detail != nil {
+		r.detail = k.detail(o)
+	}
+	if !k.observed && r.owner != "" {
+		r.mark = markOf(o)
 		r.intent = parseDigest(annotations[annotationIntent])
+		r.revision = schema.Revision(shared(annotations[schema.AnnotationRevision]))
 	}
 	return r
 }

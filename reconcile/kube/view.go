@@ -298,7 +298,7 @@ func (v *view) verified(p place, was *record) {
 	s := seen{kind: p.kind.name(), namespace: p.namespace, name: p.name}
 	if sp := v.spaces[s.spaceName()]; sp != nil && sp.get(s) == was {
 		r := *was
-		r.good = r.fields
+		r.good = r.mark
 		sp.set(s, &r)
 	}
 }
