@@ -58,23 +58,25 @@ func Main(m *testing.M) {
 }
 
 // Config returns the way to the cluster that the tests of this process share.
-func Config(t testing.TB) *rest.Config {
-	t.Helper()
+func Config(tb testing.TB) *rest.Config {
+	tb.Helper()
 	if path := os.Getenv(envKubeconfig); path != "" {
-		return load(t, path)
+		return load(tb, path)
 	}
 	process.once.Do(func() {
-		dir, err := os.MkdirTemp("", "kubetest-")
+		dir, err := os.MkdirTemp("", "kubetest-") //nolint:usetesting // it outlives the test that begins it
 		if err != nil {
 			process.err = err
 			return
 		}
-		process.server, process.err = start(dir)
+		if process.server, process.err = start(dir); process.err != nil {
+			process.err = errors.Join(process.err, os.RemoveAll(dir))
+		}
 	})
 	if process.err != nil {
-		t.Fatal(process.err)
+		tb.Fatal(process.err)
 	}
-	return load(t, process.server.kubeconfig)
+	return load(tb, process.server.kubeconfig)
 }
 
 // Server is a control plane of its own.
@@ -86,68 +88,68 @@ type Server struct {
 }
 
 // Start starts a control plane for the test alone, which ends with it.
-func Start(t testing.TB) *Server {
-	t.Helper()
-	server, err := start(t.TempDir())
+func Start(tb testing.TB) *Server {
+	tb.Helper()
+	server, err := start(tb.TempDir())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(server.stop)
+	tb.Cleanup(server.stop)
 	return server
 }
 
 // Config returns the way to the server.
-func (s *Server) Config(t testing.TB) *rest.Config {
-	t.Helper()
-	return load(t, s.kubeconfig)
+func (s *Server) Config(tb testing.TB) *rest.Config {
+	tb.Helper()
+	return load(tb, s.kubeconfig)
 }
 
 // Kill ends a component, such as kube-apiserver, without warning. It is
 // started again by the control plane.
-func (s *Server) Kill(t testing.TB, component string) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.Dir, "run", component+".pid"))
+func (s *Server) Kill(tb testing.TB, component string) {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(s.Dir, "run", component+".pid")) //nolint:gosec // of our own control plane
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var pid int
 	if _, err := fmt.Sscan(string(text), &pid); err != nil {
-		t.Fatalf("pid of %s: %v", component, err)
+		tb.Fatalf("pid of %s: %v", component, err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatalf("kill %s: %v", component, err)
+		tb.Fatalf("kill %s: %v", component, err)
 	}
 }
 
 // Space returns a space that no other test has. Its namespace goes when the test ends.
-func Space(t testing.TB) schema.SpaceID {
-	t.Helper()
+func Space(tb testing.TB) schema.SpaceID {
+	tb.Helper()
 	id := schema.SpaceID{User: schema.User("t" + strings.ToLower(rand.Text()[:12])), Name: "web"}
 	if err := id.Validate(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	config := Config(t)
-	t.Cleanup(func() {
+	config := Config(tb)
+	tb.Cleanup(func() {
 		client, err := kubernetes.NewForConfig(config)
 		if err != nil {
-			t.Error(err)
+			tb.Error(err)
 			return
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
 		defer cancel()
 		err = client.CoreV1().Namespaces().Delete(ctx, id.Namespace(), metav1.DeleteOptions{})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			t.Errorf("clean up %s: %v", id.Namespace(), err)
+			tb.Errorf("clean up %s: %v", id.Namespace(), err)
 		}
 	})
 	return id
 }
 
-func load(t testing.TB, path string) *rest.Config {
-	t.Helper()
+func load(tb testing.TB, path string) *rest.Config {
+	tb.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	config.QPS = -1
 	return config
