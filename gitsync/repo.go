@@ -100,6 +100,9 @@ func (r *Repo) String() string { return r.address.String() }
 // Branch is the branch that Head follows.
 func (r *Repo) Branch() string { return r.remote.Branch }
 
+// Local says whether the repository is a folder of this machine, which Watch can watch.
+func (r *Repo) Local() bool { return r.address.local() }
+
 // Close closes all files. Snapshots can't be read any more.
 func (r *Repo) Close() error {
 	r.store.close()

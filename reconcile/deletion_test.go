@@ -17,6 +17,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		})
 	}
 	run("a mass delete halts deletions and nothing else", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		next := without(fleet, 6)
@@ -43,6 +44,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantHolds(t, fleet)
 	})
 	run("a commit with the trailer lets it through", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		next := without(fleet, 6)
@@ -60,6 +62,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantSync(t, schema.SyncHalted, ReasonMassDelete)
 	})
 	run("an operator lets it through", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		next := without(fleet, 15)

@@ -63,7 +63,9 @@ func (l *Loop) syncState(p *plan) (state schema.SyncState, reason, message strin
 	case l.progress.waiting():
 		return schema.SyncApplying, "", ""
 	case failed > 0:
-		return schema.SyncFailed, reasonSpacesFailed, fmt.Sprintf("%d spaces could not be applied and are tried again", failed)
+		return schema.SyncFailed, reasonSpacesFailed, fmt.Sprintf("spaces that could not be applied and are tried again: %d", failed)
+	case l.progress.count[standingLeaving] > 0:
+		return schema.SyncApplying, "", ""
 	}
 	return schema.SyncSynced, "", ""
 }

@@ -80,8 +80,6 @@ func (d *duration) UnmarshalText(text []byte) error {
 	return err
 }
 
-func (d duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d).String()), nil }
-
 func defaultConfig() config {
 	return config{
 		Listen:     "127.0.0.1:8080",

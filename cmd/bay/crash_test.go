@@ -41,8 +41,14 @@ func TestAPIServerKilledInTheMiddleOfAnApply(t *testing.T) {
 		}
 	}
 	waitFor(t, "all containers run", func() (bool, string) {
-		n := strings.Count(f.bay(0, "list", "-o", "table"), "  running  ")
-		return n == spaces, strconv.Itoa(n)
+		out := f.bay(0, "status")
+		var others []string
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "crash--") && !strings.Contains(line, "  running  ") || strings.HasPrefix(line, "  crash--") {
+				others = append(others, line)
+			}
+		}
+		return strings.Count(out, "  running  ") == spaces, strings.Join(others, "")
 	})
 	cancel()
 	if bad := <-unprotected; len(bad) > 0 {

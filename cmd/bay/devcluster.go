@@ -116,7 +116,10 @@ func (d *devcluster) stop() error {
 		return fmt.Errorf("stop control plane: %w", err)
 	}
 	select {
-	case <-d.ended:
+	case err := <-d.ended:
+		if err != nil {
+			return fmt.Errorf("stop control plane: %w", err)
+		}
 		return nil
 	case <-time.After(30 * time.Second):
 		return errors.Join(errors.New("control plane doesn't end within 30s"), d.process.Kill())

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,27 +22,32 @@ import (
 )
 
 // patience bounds waiting for what must come; it is no promise of speed.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // bayServer is a `bay serve` process that hosts its own fleet repository.
 type bayServer struct {
 	t          *testing.T
 	args       []string
 	url        string
-	dir        string
 	kubeconfig string
 	cmd        *exec.Cmd
 	output     *strings.Builder
 	done       chan struct{}
 }
 
-// startBay starts a server of the named fleet on a control plane that it may share.
+// startBay starts a server of the named fleet, which hosts its repository, on a
+// control plane that it may share.
 func startBay(t *testing.T, kubeconfig, name string, args ...string) *bayServer {
 	t.Helper()
-	s := &bayServer{t: t, dir: t.TempDir(), kubeconfig: kubeconfig}
+	return newBay(t, kubeconfig, name, append([]string{"--host", t.TempDir()}, args...)...)
+}
+
+// newBay starts a server that is told where its repository is.
+func newBay(t *testing.T, kubeconfig, name string, args ...string) *bayServer {
+	t.Helper()
+	s := &bayServer{t: t, kubeconfig: kubeconfig}
 	s.args = append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--host", s.dir,
-		"--kubeconfig", kubeconfig, "--fleet", name,
+		"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--kubeconfig", kubeconfig, "--fleet", name,
 	}, args...)
 	s.start()
 	t.Cleanup(func() {
@@ -91,7 +97,10 @@ func (s *bayServer) stop(signal syscall.Signal) {
 	}
 }
 
-func (s *bayServer) bare() string { return filepath.Join(s.dir, "fleet.git") }
+// bare is the hosted repository.
+func (s *bayServer) bare() string {
+	return filepath.Join(s.args[slices.Index(s.args, "--host")+1], "fleet.git")
+}
 
 // get decodes a GET of the API.
 func (s *bayServer) get(path string, into any) int {

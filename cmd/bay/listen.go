@@ -49,11 +49,3 @@ func urlOf(l net.Listener) string {
 	}
 	return "http://" + net.JoinHostPort(host, fmt.Sprint(address.Port))
 }
-
-func (l listeners) close() error {
-	err := l.api.Close()
-	if l.metrics != nil {
-		err = errors.Join(err, l.metrics.Close())
-	}
-	return err
-}

@@ -27,7 +27,7 @@ func manifest[T any](t *testing.T, kind string) []T {
 		t.Fatal(err)
 	}
 	var found []T
-	for _, document := range bytes.Split(text, []byte("\n---\n")) {
+	for document := range bytes.SplitSeq(text, []byte("\n---\n")) {
 		var meta metav1.TypeMeta
 		var object T
 		if err := yaml.Unmarshal(document, &meta); err != nil {

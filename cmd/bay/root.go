@@ -30,11 +30,11 @@ func (a *app) getenv(key string) string {
 // run is main without the process around it.
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{env: env, stdin: stdin, stdout: stdout, stderr: stderr}
-	root := a.root()
+	root := a.root() //nolint:contextcheck // commands take the context that ExecuteContext gives them
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil && !isQuiet(err) {
-		fmt.Fprintln(stderr, "error:", err)
+		_, _ = fmt.Fprintln(stderr, "error:", err) // there is nobody else to tell
 	}
 	return exitCode(err)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -50,27 +49,52 @@ type server struct {
 	api        *webhook.API
 }
 
-// newServer wires the rooms and finds out whether the cluster and the
-// repository can be used at all; it starts nothing that needs an end but files.
+// newServer wires the rooms and finds out whether the repository and the
+// cluster can be used at all. What it opens, Run closes.
 func (a *app) newServer(ctx context.Context, c config, l listeners) (*server, error) {
 	s := &server{config: c, log: a.logger(c.Log), listeners: l, registry: prometheus.NewRegistry(), trigger: gitsync.NewTrigger()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if err := s.openCluster(ctx); err != nil {
-		return nil, err
-	}
 	if err := s.openRepository(ctx, a, c.Repository); err != nil {
 		return nil, err
 	}
+	if err := s.wire(ctx); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// wire connects what stands between the repository and the API.
+func (s *server) wire(ctx context.Context) error {
+	if err := s.readable(ctx); err != nil {
+		return err
+	}
+	if err := s.openCluster(ctx); err != nil {
+		return err
+	}
 	s.loop = reconcile.New(reconcile.Options{
-		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: c.Cluster.Workers,
+		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: s.config.Cluster.Workers,
 	})
 	s.registry.MustRegister(s.loop.Metrics())
-	secrets, err := c.Hooks.secrets()
+	secrets, err := s.config.Hooks.secrets()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.api = webhook.New(s.apiOptions(secrets))
-	return s, nil
+	return nil
+}
+
+// readable ends the start when the repository can't be read and waiting won't
+// help. One that we host may be empty, and one that doesn't answer may come back.
+func (s *server) readable(ctx context.Context) error {
+	if s.host != nil {
+		return nil
+	}
+	_, err := s.repo.Head(ctx)
+	if schema.CodeOf(err) == schema.Unavailable {
+		s.log.WarnContext(ctx, "repository not read yet", "err", err)
+		return nil
+	}
+	return err
 }
 
 // openCluster connects and asks for every right that is needed. The watches
@@ -192,7 +216,7 @@ func (s *server) Run(ctx context.Context) error {
 	group.Go(func() error { return s.cluster.Run(ctx) })
 	group.Go(func() error {
 		if err := s.cluster.Synced(ctx); err != nil {
-			return ended(ctx, err)
+			return unlessEnded(ctx, err)
 		}
 		return s.lead(ctx)
 	})
@@ -235,10 +259,8 @@ func (s *server) close() error {
 func (s *server) look(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.trigger.Poll(ctx, time.Duration(s.config.Repository.Poll)) })
-	if info, err := os.Stat(s.config.Repository.URL); err == nil && info.IsDir() {
+	if s.host == nil && s.repo.Local() {
 		group.Go(func() error { return s.repo.Watch(ctx, s.trigger) })
-	} else if !errors.Is(err, fs.ErrNotExist) {
-		s.log.DebugContext(ctx, "repository is no folder", "err", err)
 	}
 	group.Go(func() error {
 		for {
@@ -273,10 +295,10 @@ func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, closin
 	return nil
 }
 
-// ended drops the error of what has ended because ctx did.
-func ended(ctx context.Context, err error) error {
+// unlessEnded drops the error of what has ended because ctx did.
+func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // that is what it is for
 	}
 	return err
 }

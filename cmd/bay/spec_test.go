@@ -32,6 +32,7 @@ type jsonSchema struct {
 	Enum                 []any                  `json:"enum"`
 	Const                any                    `json:"const"`
 	Examples             []any                  `json:"examples"`
+	AllOf                []*jsonSchema          `json:"allOf"`
 	Required             []string               `json:"required"`
 	Properties           map[string]*jsonSchema `json:"properties"`
 	Items                *jsonSchema            `json:"items"`
@@ -93,6 +94,10 @@ func (s *jsonSchema) rows(b *strings.Builder, path string) {
 
 func (s *jsonSchema) kind() string {
 	name, _ := s.Type.(string)
+	if name == "" && len(s.AllOf) > 0 {
+		// The last is the narrowest: a number first, then an integer within bounds.
+		return s.AllOf[len(s.AllOf)-1].kind()
+	}
 	switch {
 	case len(s.Enum) > 0:
 		var values []string

@@ -113,18 +113,20 @@ func messages(items []webhook.Container) string {
 
 // syncText is the sync as people read it: one line, and what is held back or broken.
 func syncText(s schema.SyncStatus) string {
-	text := fmt.Sprintf("sync %s at %s: %d applied, %d pruned, %d unchanged", s.State, dash(s.Revision.Short()), s.Applied, s.Pruned, s.Unchanged)
+	var b strings.Builder
+	fmt.Fprintf(&b, "sync %s at %s: %d applied, %d pruned, %d unchanged", s.State, dash(s.Revision.Short()), s.Applied, s.Pruned, s.Unchanged)
 	if s.Failed > 0 {
-		text += fmt.Sprintf(", %s failed", plural(s.Failed, "space"))
+		fmt.Fprintf(&b, ", %s failed", plural(s.Failed, "space"))
 	}
-	text += "\n"
+	b.WriteByte('\n')
 	if s.Reason != "" {
-		text += fmt.Sprintf("  %s: %s\n", s.Reason, s.Message)
+		fmt.Fprintf(&b, "  %s: %s\n", s.Reason, s.Message)
 	}
 	for _, pending := range s.Pending {
-		text += fmt.Sprintf("  held back: delete %s\n", pending)
+		fmt.Fprintf(&b, "  held back: delete %s\n", pending)
 	}
-	return text + s.Findings.Text()
+	b.WriteString(s.Findings.Text())
+	return b.String()
 }
 
 // reconnect is how long a watch waits before it takes up a broken stream.
@@ -141,7 +143,7 @@ func (a *app) watchStatus(ctx context.Context, c *client, wanted map[schema.Cont
 		})
 		since = last
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // whoever watches has seen enough
 		}
 		if !connected || schema.CodeOf(err) != schema.Unavailable {
 			return err

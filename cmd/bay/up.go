@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,13 +94,13 @@ func (a *app) upServer(ctx context.Context, c config, l listeners, note string) 
 		return err
 	}
 	if err := s.host.Seed(ctx, examples.Quickstart(), "Begin with one container"); err != nil {
-		return err
+		return errors.Join(err, s.close())
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.Run(ctx) })
 	group.Go(func() error {
 		if err := s.loop.Settled(ctx, ""); err != nil {
-			return ended(ctx, err)
+			return unlessEnded(ctx, err)
 		}
 		return a.printUp(c, s.url(), note)
 	})
@@ -111,10 +112,10 @@ const simulatedNote = "              its nodes are simulated: Pods become ready,
 func (a *app) printUp(c config, url, note string) error {
 	return a.printf(`Bayplan is up.
   repository  git clone %[1]s/git/fleet.git
-  status      bay status --watch --endpoint-url %[1]s
+  status      %[6]s status --watch --endpoint-url %[1]s
   api         %[1]s/compute/containers   described at %[1]s/docs
   stream      %[2]s/compute/ws
   cluster     kubectl --kubeconfig %[3]s get pods -A -l app.kubernetes.io/managed-by=%[4]s
 %[5]s  stop        Ctrl-C; the next start finds everything
-`, url, "ws"+url[len("http"):], c.Cluster.Kubeconfig, schema.ManagedBy, note)
+`, url, "ws"+url[len("http"):], c.Cluster.Kubeconfig, schema.ManagedBy, note, os.Args[0])
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -86,7 +87,7 @@ func (l loader) Load(ctx context.Context, s schema.Snapshot) (*schema.Fleet, err
 		return fleet, nil
 	}
 	checked := *fleet
-	checked.Findings = append(fleet.Findings[:len(fleet.Findings):len(fleet.Findings)], found...)
+	checked.Findings = append(slices.Clip(fleet.Findings), found...)
 	checked.Findings.Sort()
 	checked.Frozen = checked.Frozen || len(found.Errors()) > 0
 	return &checked, nil

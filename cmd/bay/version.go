@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by the build; "dev" otherwise.
-var version = "dev" //nolint:gochecknoglobals // the linker sets it
+var version = "dev"
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{

@@ -68,7 +68,7 @@ func Lead(ctx context.Context, config *rest.Config, of, identity string, run fun
 		// run ends with ctx as well as with the lease.
 		both, cancel := context.WithCancel(ctx)
 		defer cancel()
-		defer context.AfterFunc(held, cancel)()
+		defer context.AfterFunc(held, cancel)() //nolint:contextcheck // the lease has a context of its own
 		if err := run(both); err != nil || ctx.Err() != nil {
 			return err
 		}

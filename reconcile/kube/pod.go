@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +102,8 @@ func (d *podDetail) explain(pod *corev1.Pod) {
 		d.reason, d.message = pod.Status.Reason, pod.Status.Message
 	}
 	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, s := range list {
-			if d.explainContainer(s) {
-				return
-			}
+		if slices.ContainsFunc(list, d.explainContainer) {
+			return
 		}
 	}
 }

@@ -6,12 +6,12 @@ import (
 )
 
 // Kubeconfig is the file that Config reads, for programs that are started.
-func Kubeconfig(t testing.TB) string {
-	t.Helper()
+func Kubeconfig(tb testing.TB) string {
+	tb.Helper()
 	if path := os.Getenv(envKubeconfig); path != "" {
 		return path
 	}
-	Config(t)
+	Config(tb)
 	return process.server.kubeconfig
 }
 
