@@ -20,6 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"bayplan.dev/gitsync"
 	"bayplan.dev/reconcile"
@@ -54,6 +55,7 @@ type server struct {
 func (a *app) newServer(ctx context.Context, c config, l listeners) (*server, error) {
 	s := &server{config: c, log: a.logger(c.Log), listeners: l, registry: prometheus.NewRegistry(), trigger: gitsync.NewTrigger()}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	klog.SetSlogLogger(s.log) // what client-go says outside the watches
 	if err := s.openRepository(ctx, a, c.Repository); err != nil {
 		return nil, err
 	}
