@@ -2,7 +2,6 @@ package schema
 
 import (
 	"fmt"
-	"io/fs"
 	"testing"
 )
 
@@ -81,7 +80,7 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	})
 	b.Run("from-folder", func(b *testing.B) {
-		var fsys fs.FS = repository.fsys()
+		fsys := repository.fsys()
 		for b.Loop() {
 			snapshot(b, fsys)
 		}

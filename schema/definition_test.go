@@ -92,8 +92,7 @@ func compareStruct(t *testing.T, where string, f *field, typ reflect.Type) {
 // jsonFields are the types of a struct's fields by their names in JSON.
 func jsonFields(typ reflect.Type) map[string]reflect.Type {
 	fields := map[string]reflect.Type{}
-	for i := range typ.NumField() {
-		f := typ.Field(i)
+	for f := range typ.Fields() {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case name == "-":

@@ -77,7 +77,7 @@ func TestJSONSchemaAcceptsExamples(t *testing.T) {
 	schemas := compiledSchemas(t)
 	seen := 0
 	for _, fsys := range []fs.FS{os.DirFS("../examples"), os.DirFS("testdata/good")} {
-		err := fs.WalkDir(fsys, ".", func(name string, d fs.DirEntry, err error) error {
+		err := fs.WalkDir(fsys, ".", func(name string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasPrefix(path.Ext(name), ".y") {
 				return err
 			}
@@ -127,7 +127,7 @@ func TestJSONSchemaRefuses(t *testing.T) {
 		"a bad name":         strings.Replace(head, "web", "a--b", 1) + "{image: a}",
 		"an unknown field":   head + "{image: a, entrypoint: [a]}",
 		"a wrong type":       head + "{image: a, args: [8080]}",
-		"a bad enum":         head + "{image: a, state: Runing}",
+		"a bad enum":         head + "{image: a, state: Paused}",
 		"a bad bound":        head + "{image: a, ports: [{containerPort: 70000}]}",
 		"a missing field":    head + "{image: a, ports: [{name: http}]}",
 		"a bad quantity":     head + "{image: a, resources: {limits: {memory: 512MB}}}",

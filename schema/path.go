@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -10,7 +11,7 @@ type fieldPath []string
 
 // with returns a longer path and leaves p alone.
 func (p fieldPath) with(names ...string) fieldPath {
-	return append(p[:len(p):len(p)], names...)
+	return append(slices.Clip(p), names...)
 }
 
 // index returns the path of the i-th element.

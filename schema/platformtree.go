@@ -30,7 +30,7 @@ type platformTree struct {
 }
 
 // broken says whether nothing may be applied because of the platform.
-func (p *platformTree) broken() bool { return len(p.findings.Errors()) > 0 }
+func (t *platformTree) broken() bool { return len(t.findings.Errors()) > 0 }
 
 // platform reads what the top folder says of the platform; the platform's file
 // becomes a task.

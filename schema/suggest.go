@@ -9,7 +9,7 @@ import (
 // synonyms say what people of other platforms mean, by kind of document and
 // what they wrote, in lower case without _ and -.
 var synonyms = map[Kind]map[string]string{ //nolint:gochecknoglobals // a table
-	KindContainer: {
+	KindContainer: { //nolint:gosec // advice about secrets, not secrets
 		"entrypoint":       "use command (Compose's entrypoint is Kubernetes' command)",
 		"cmd":              "use args",
 		"startcommand":     "use command",

@@ -83,7 +83,9 @@ func (u *userTree) lostSpaces(known map[string]bool) {
 
 func (p *plan) below(u *userTree, top *folder, e Entry) error {
 	name := path.Join(top.path, e.Name)
-	switch id := (SpaceID{u.user, e.Name}); {
+	id := SpaceID{u.user, e.Name}
+	bad := id.Validate()
+	switch {
 	case e.Name[0] == '.':
 		return nil
 	case e.Name == keysFolder:
@@ -95,8 +97,8 @@ func (p *plan) below(u *userTree, top *folder, e Entry) error {
 		u.keys = p.files(&keys, p.oldKeys(u.user))
 		u.findings = append(u.findings, keys.findings...)
 		return nil
-	case id.Validate() != nil:
-		top.report(name, "bad-name", sentence(id.Validate().Error()), "use lower-case letters, digits and single hyphens")
+	case bad != nil:
+		top.report(name, "bad-name", sentence(bad.Error()), "use lower-case letters, digits and single hyphens")
 		return nil
 	default:
 		s, err := p.space(id, e.Hash)
