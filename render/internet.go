@@ -19,7 +19,7 @@ type family struct {
 // internet says what public means. IPv6 allows only 2000::/3, which leaves out
 // everything that is local, and NAT64's 64:ff9b::/96, which would carry private
 // IPv4 addresses.
-var internet = []family{
+var internet = []family{ //nolint:gochecknoglobals // a table
 	{allowed: "0.0.0.0/0", except: []string{
 		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
 		"192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",

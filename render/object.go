@@ -33,7 +33,7 @@ func refOf(o object) ref {
 }
 
 // kinds are all that may ever be applied, in the order to apply them.
-var kinds = []struct {
+var kinds = []struct { //nolint:gochecknoglobals // a table
 	gvk kschema.GroupVersionKind
 	new func() object
 }{
@@ -146,9 +146,9 @@ func complete(o object) {
 
 func completePorts(containers []corev1.Container) {
 	for i := range containers {
-		for j := range containers[i].Ports {
-			port := &containers[i].Ports[j]
-			port.Protocol = cmp.Or(port.Protocol, corev1.ProtocolTCP)
+		ports := containers[i].Ports
+		for j := range ports {
+			ports[j].Protocol = cmp.Or(ports[j].Protocol, corev1.ProtocolTCP)
 		}
 	}
 }

@@ -29,7 +29,7 @@ func overlayFile(name string) string { return "platform/" + name }
 
 // refusedFields are the fields of a kustomization that an overlay has no use
 // for, and what to do instead. Fields that are not in here are refused too.
-var refusedFields = map[string]string{
+var refusedFields = map[string]string{ //nolint:gochecknoglobals,gosec // a table, and the names of fields are no secrets
 	"bases":                       "list the patches here",
 	"buildMetadata":               "remove it: only Bayplan writes annotations",
 	"commonAnnotations":           "remove it: only Bayplan writes annotations",

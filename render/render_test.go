@@ -80,7 +80,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want, err := os.ReadFile(path) //nolint:gosec // testdata
+			want, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
