@@ -19,7 +19,7 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 		a.methodNotAllowed(w, r)
 		return
 	}
-	ctx, p, sub, err := a.join(r, transportEvents)
+	ctx, p, sub, err := a.join(r.Context(), r, transportEvents)
 	if err != nil {
 		a.refuse(w, r, err)
 		return
@@ -70,7 +70,7 @@ func (e *events) write(parts ...[]byte) error {
 	err := e.c.SetWriteDeadline(deadline)
 	for _, p := range parts {
 		if err == nil {
-			_, err = e.w.Write(p)
+			_, err = e.w.Write(p) //nolint:gosec // JSON in an event stream, which no browser renders
 		}
 	}
 	if err == nil {

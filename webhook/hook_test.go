@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -110,9 +111,7 @@ func TestBadSignatures(t *testing.T) {
 			sign(forge, signed, body, "another secret")
 			for name, change := range map[string]func(http.Header){
 				"another secret": func(h http.Header) {
-					for k, v := range signed {
-						h[k] = v
-					}
+					maps.Copy(h, signed)
 				},
 				"none":      func(h http.Header) { clear(h) },
 				"empty":     func(h http.Header) { clear(h); h.Set(signatureHeader(signed), "") },
@@ -334,8 +333,8 @@ func TestBoundedFloodOfHooks(t *testing.T) {
 func TestSecretPrintsAsPlaceholder(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("hello", "secret", testSecret)
-	log.WriteString(fmt.Sprintf("%s %v %#v %q", testSecret, testSecret, testSecret, testSecret))
-	log.WriteString(fmt.Sprintf("%v %+v %#v", map[Forge]Secret{GitHub: testSecret}, Options{Hooks: map[Forge]Secret{GitHub: testSecret}}, testSecret))
+	fmt.Fprintf(&log, "%s %v %#v %q", testSecret, testSecret, testSecret, testSecret)
+	fmt.Fprintf(&log, "%v %+v %#v", map[Forge]Secret{GitHub: testSecret}, Options{Hooks: map[Forge]Secret{GitHub: testSecret}}, testSecret)
 	if strings.Contains(log.String(), "Everybody") {
 		t.Errorf("the secret is out: %s", log.String())
 	}

@@ -65,21 +65,23 @@ func requestIDOf(ctx context.Context) string {
 // which may hold secrets.
 func (a *API) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		defer func() {
-			status := ww.Status()
-			if status == 0 {
-				status = http.StatusOK
-			}
-			took := time.Since(start)
-			a.metrics.request(r.Method, chi.RouteContext(r.Context()).RoutePattern(), status, took)
-			a.log.Log(r.Context(), level(r.Method, status), "request",
-				"method", r.Method, "path", r.URL.Path, "status", status, "bytes", ww.BytesWritten(),
-				"duration", took, "remote", middleware.GetClientIP(r.Context()), "request", requestIDOf(r.Context()))
-		}()
+		defer a.observed(ww, r, time.Now())
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// observed is told of a request at its end.
+func (a *API) observed(w middleware.WrapResponseWriter, r *http.Request, start time.Time) {
+	status := w.Status()
+	if status == 0 {
+		status = http.StatusOK
+	}
+	took := time.Since(start)
+	a.metrics.request(r.Method, chi.RouteContext(r.Context()).RoutePattern(), status, took)
+	a.log.Log(r.Context(), level(r.Method, status), "request",
+		"method", r.Method, "path", r.URL.Path, "status", status, "bytes", w.BytesWritten(),
+		"duration", took, "remote", middleware.GetClientIP(r.Context()), "request", requestIDOf(r.Context()))
 }
 
 // level keeps reads that went well out of the usual log.
@@ -96,24 +98,27 @@ func level(method string, status int) slog.Level {
 // rescue turns a panic into a problem, so that one request can't end the others.
 func (a *API) rescue(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			p := recover()
-			if p == nil {
-				return
-			}
-			if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares the very value, too
-				panic(p)
-			}
-			a.log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path,
-				"request", requestIDOf(r.Context()), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
-			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
-				// Half an answer is out: only cutting the connection tells the client.
-				panic(http.ErrAbortHandler)
-			}
-			a.refuse(w, r, newProblem(http.StatusInternalServerError, string(schema.Internal), detailInternal))
-		}()
+		defer a.rescued(w, r)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// rescued has to be deferred itself, since recover does nothing further down.
+func (a *API) rescued(w http.ResponseWriter, r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p == http.ErrAbortHandler { //nolint:errorlint // net/http compares the very value, too
+		panic(p)
+	}
+	a.log.ErrorContext(r.Context(), "panic", "method", r.Method, "path", r.URL.Path,
+		"request", requestIDOf(r.Context()), "err", fmt.Sprint(p), "stack", string(debug.Stack()))
+	if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
+		// Half an answer is out: only cutting the connection tells the client.
+		panic(http.ErrAbortHandler)
+	}
+	a.refuse(w, r, newProblem(http.StatusInternalServerError, string(schema.Internal), detailInternal))
 }
 
 // headers sets what holds for every answer. Status moves while a file stays as

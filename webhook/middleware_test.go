@@ -76,7 +76,7 @@ func TestPanicInTheMiddleCutsTheConnection(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // a test's reader
+	defer res.Body.Close()
 	buf := make([]byte, 100)
 	for err == nil {
 		_, err = res.Body.Read(buf)
@@ -115,7 +115,7 @@ func TestHead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // a test's reader
+	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK || res.Header.Get("ETag") != `"1111aaaa"` {
 		t.Errorf("got %d, ETag %s", res.StatusCode, res.Header.Get("ETag"))
 	}
@@ -240,7 +240,7 @@ func TestServerIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close() //nolint:errcheck // a test's connection
+	defer conn.Close()
 	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", 32<<10) + "\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ const (
 const detailInternal = "something is wrong inside; the server's log says more under this answer's " + requestIDHeader
 
 // Problem is an error as the API tells it (RFC 9457).
-type Problem struct {
+type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	Type   string `json:"type" format:"uri-reference" doc:"Where the code is explained."`
 	Title  string `json:"title" doc:"The code in words."`
 	Status int    `json:"status" doc:"The HTTP status."`
@@ -165,9 +166,7 @@ func (a *API) fail(ctx context.Context, err error) *Problem {
 // refuse answers with the problem that err is.
 func (a *API) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.fail(r.Context(), err)
-	for k, v := range p.GetHeaders() {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	a.write(w, r, p.Status, p)
 }

@@ -26,7 +26,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 			streamSocketPath+" is a WebSocket; "+streamEventsPath+" streams over plain HTTP"))
 		return
 	}
-	ctx, p, sub, err := a.join(r, transportSocket)
+	ctx, p, sub, err := a.join(r.Context(), r, transportSocket)
 	if err != nil {
 		a.refuse(w, r, err)
 		return
@@ -61,7 +61,7 @@ func listen(ctx context.Context, conn *websocket.Conn, p *place) {
 var errTalks = errors.New("this stream goes one way")
 
 // join takes a place among the streams and in the hub.
-func (a *API) join(r *http.Request, transport string) (context.Context, *place, Subscription, error) {
+func (a *API) join(ctx context.Context, r *http.Request, transport string) (context.Context, *place, Subscription, error) {
 	if err := a.checkOrigin(r); err != nil {
 		return nil, nil, nil, err
 	}
@@ -69,7 +69,7 @@ func (a *API) join(r *http.Request, transport string) (context.Context, *place, 
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	ctx, p, err := a.streams.enter(r.Context(), transport)
+	ctx, p, err := a.streams.enter(ctx, transport)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -95,7 +95,7 @@ func TestPingKeepsTheLiving(t *testing.T) {
 			<-pings
 		}
 		h.hub.publish(schema.ContainerStatus{Message: "after the pings"})
-		for range pings { //nolint:revive // the rest doesn't matter
+		for range pings {
 		}
 	}()
 	readFrame(t, conn)

@@ -28,7 +28,7 @@ func (h *house) serve(t *testing.T) *httptest.Server {
 
 func dial(t *testing.T, srv *httptest.Server, query string, opts *websocket.DialOptions) *websocket.Conn {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), srv.URL+streamSocketPath+query, opts) //nolint:bodyclose // Dial closes it
+	conn, _, err := websocket.Dial(t.Context(), srv.URL+streamSocketPath+query, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestOrigin(t *testing.T) {
 		if origin != "" {
 			opts.HTTPHeader.Set("Origin", origin)
 		}
-		conn, res, err := websocket.Dial(t.Context(), srv.URL+streamSocketPath, opts) //nolint:bodyclose // Dial closes it
+		conn, res, err := websocket.Dial(t.Context(), srv.URL+streamSocketPath, opts)
 		if got := err == nil; got != want {
 			t.Errorf("origin %q: let in: %v, want %v (%v)", origin, got, want, err)
 		}
@@ -210,7 +210,7 @@ func TestOrigin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close() //nolint:errcheck // a test's reader
+	defer res.Body.Close()
 	if got := res.Header.Get("Access-Control-Allow-Origin"); got != "https://app.example" {
 		t.Errorf("Access-Control-Allow-Origin: got %q", got)
 	}

@@ -199,7 +199,7 @@ func (h *testHub) subscribe(since uint64, fresh bool) Subscription {
 	defer h.mu.Unlock()
 	h.readers++
 	known := since <= uint64(len(h.frames))
-	return &testReader{hub: h, at: int(since), fresh: fresh || !known} //nolint:gosec // small in tests
+	return &testReader{hub: h, at: int(since), fresh: fresh || !known}
 }
 
 func (h *testHub) open() int {
@@ -224,7 +224,7 @@ func (r *testReader) Next(ctx context.Context) ([]schema.Frame, error) {
 			return nil, ended
 		case r.fresh:
 			r.fresh, r.at = false, len(r.hub.frames)
-			f := schema.Frame{Type: schema.FrameContainers, Seq: uint64(r.at), Data: r.hub.all()} //nolint:gosec // small in tests
+			f := schema.Frame{Type: schema.FrameContainers, Seq: uint64(r.at), Data: r.hub.all()}
 			r.hub.mu.Unlock()
 			return []schema.Frame{f}, nil
 		case r.at < len(r.hub.frames):
