@@ -67,7 +67,7 @@ func looseBranches(heads string) ([]string, error) {
 }
 
 func packedBranches(file string) ([]string, error) {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // within the repository
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

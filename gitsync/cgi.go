@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"os/exec"
@@ -76,9 +77,7 @@ func (c *cgi) answer(w http.ResponseWriter, out *bufio.Reader) error {
 		http.Error(w, "the push can't be made durable", http.StatusInternalServerError)
 		return err
 	}
-	for key, values := range header {
-		w.Header()[key] = values
-	}
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	if _, err := io.Copy(w, io.MultiReader(held, out)); err != nil {
 		return fmt.Errorf("send answer: %w", err)

@@ -65,7 +65,7 @@ func (c *clone) create() (name string, err error) {
 	if _, err := git.Init(st, nil); err != nil {
 		return "", errors.Join(err, os.RemoveAll(dir))
 	}
-	return filepath.Base(dir), st.ObjectStorage.Close()
+	return filepath.Base(dir), st.Close()
 }
 
 func (c *clone) discard(name string) error { return os.RemoveAll(filepath.Join(c.dir, name)) }

@@ -20,19 +20,17 @@ func TestDamagedCacheIsClonedAnew(t *testing.T) {
 	want := numbered(300)
 	c.commit(t, "one", want)
 	c.git(t, "push", "-q", "origin", "main")
-	for name, damage := range map[string]func(t *testing.T, dir string){
-		"truncated packs":   func(t *testing.T, dir string) { truncate(t, dir, "objects/pack/*.pack", 3) },
-		"halved packs":      func(t *testing.T, dir string) { truncate(t, dir, "objects/pack/*.pack", 2) },
-		"truncated indexes": func(t *testing.T, dir string) { truncate(t, dir, "objects/pack/*.idx", 2) },
-		"empty indexes":     func(t *testing.T, dir string) { truncate(t, dir, "objects/pack/*.idx", 0) },
-		"empty branch":      func(t *testing.T, dir string) { truncate(t, dir, "refs/heads/main", 0) },
-		"no HEAD":           func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "HEAD")) },
-		"no objects":        func(t *testing.T, dir string) { remove(t, filepath.Join(dir, "objects")) },
-		"broken config":     func(t *testing.T, dir string) { write(t, filepath.Join(dir, "config"), "[core") },
-		"no clone":          func(t *testing.T, dir string) { remove(t, dir) },
-		"branch elsewhere": func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, "refs/heads/main"), "0123456789012345678901234567890123456789\n")
-		},
+	for name, damage := range map[string]damage{
+		"truncated packs":   truncated("objects/pack/*.pack", 3),
+		"halved packs":      truncated("objects/pack/*.pack", 2),
+		"truncated indexes": truncated("objects/pack/*.idx", 2),
+		"empty indexes":     truncated("objects/pack/*.idx", 0),
+		"empty branch":      truncated("refs/heads/main", 0),
+		"no HEAD":           removed("HEAD"),
+		"no objects":        removed("objects"),
+		"broken config":     written("config", "[core"),
+		"no clone":          removed("."),
+		"branch elsewhere":  written("refs/heads/main", "0123456789012345678901234567890123456789\n"),
 	} {
 		for _, restart := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s restart=%v", name, restart), func(t *testing.T) {
@@ -93,34 +91,49 @@ func blobAt(s schema.Snapshot, path string) ([]byte, error) {
 	return s.Tree.Blob(hash, 1<<20)
 }
 
-func truncate(t *testing.T, dir, pattern string, part int64) {
-	t.Helper()
-	found, err := filepath.Glob(filepath.Join(dir, pattern))
-	if err != nil || len(found) == 0 {
-		t.Fatalf("%s: %v", pattern, err)
+// damage is done to the folder of a clone.
+type damage func(t *testing.T, dir string)
+
+// truncated leaves one of so many parts of each file, or nothing where that is 0.
+func truncated(pattern string, parts int64) damage {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		for _, path := range found {
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			size := int64(0)
+			if parts > 0 {
+				size = info.Size() / parts
+			}
+			if err := os.Chmod(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(path, size); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
-	for _, path := range found {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		size := int64(0)
-		if part > 0 {
-			size = info.Size() / part
-		}
-		if err := os.Chmod(path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Truncate(path, size); err != nil {
+}
+
+func removed(name string) damage {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
+func written(name, content string) damage {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		write(t, filepath.Join(dir, name), content)
 	}
 }
 

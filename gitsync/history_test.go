@@ -2,6 +2,7 @@ package gitsync
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -95,7 +96,7 @@ func TestHistoryWithWrongClocks(t *testing.T) {
 	env := c.env
 	var revisions []schema.Revision
 	at := func(second int, parents ...int) {
-		c.env = append(env[:len(env):len(env)], fmt.Sprintf("GIT_COMMITTER_DATE=%d +0000", 1_700_000_000+second))
+		c.env = append(slices.Clip(env), fmt.Sprintf("GIT_COMMITTER_DATE=%d +0000", 1_700_000_000+second))
 		args := []string{"commit-tree", "-m", fmt.Sprint(len(revisions)), emptyTree}
 		for _, p := range parents {
 			args = append(args, "-p", string(revisions[p]))

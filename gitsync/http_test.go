@@ -210,8 +210,8 @@ func TestRedirectWithinTheHost(t *testing.T) {
 	revision := c.commit(t, "one", nil)
 	c.git(t, "push", "-q", "origin", "main")
 	f.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if strings.HasPrefix(r.URL.Path, "/old") {
-			http.Redirect(w, r, "/fleet.git"+strings.TrimPrefix(r.URL.Path, "/old")+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
+		if after, ok := strings.CutPrefix(r.URL.Path, "/old"); ok {
+			http.Redirect(w, r, "/fleet.git"+after+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
 			return true
 		}
 		return false

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -12,31 +11,29 @@ import (
 // locks that would hold up every later push, and half-received objects. Only
 // to be called while the folder is locked: then no git is at work in it.
 func removeLeftovers(dir string) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
 	var errs []error
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
+	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !leftover(path, d) {
 			return err
 		}
-		if path == dir || !leftover(dir, path, d) {
-			return nil
-		}
 		if d.IsDir() {
-			errs = append(errs, os.RemoveAll(path))
+			errs = append(errs, root.RemoveAll(path))
 			return fs.SkipDir
 		}
-		errs = append(errs, os.Remove(path))
+		errs = append(errs, root.Remove(path))
 		return nil
 	})
-	return errors.Join(append(errs, err)...)
+	return errors.Join(append(errs, err, root.Close())...)
 }
 
-func leftover(dir, path string, d fs.DirEntry) bool {
+// leftover decides by the path within the repository.
+func leftover(path string, d fs.DirEntry) bool {
 	name := d.Name()
-	rel, err := filepath.Rel(dir, path)
-	if err != nil {
-		return false
-	}
-	inObjects := strings.HasPrefix(filepath.ToSlash(rel), "objects/")
+	inObjects := strings.HasPrefix(path, "objects/")
 	switch {
 	case d.IsDir():
 		return inObjects && isQuarantine(name)

@@ -65,7 +65,7 @@ func gitDir(path string) (string, error) {
 
 // linkedDir follows the file that git worktree leaves in place of a folder.
 func linkedDir(file string) (string, error) {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // within the repository that the operator names
 	if err != nil {
 		return "", schema.Errorf(schema.Unavailable, "open: %w", err)
 	}
@@ -74,7 +74,7 @@ func linkedDir(file string) (string, error) {
 		return "", schema.Errorf(schema.NotFound, "is no Git repository")
 	}
 	dir = absolute(filepath.Dir(file), dir)
-	if b, err := os.ReadFile(filepath.Join(dir, "commondir")); err == nil {
+	if b, err := os.ReadFile(filepath.Join(dir, "commondir")); err == nil { //nolint:gosec // git itself follows it
 		dir = absolute(dir, strings.TrimSpace(string(b)))
 	}
 	return dir, nil
@@ -93,7 +93,7 @@ const maxBorrowed = 5
 // borrowed opens the object folders named in info/alternates. go-git looks
 // there for content but not for sizes, and sizes are what is asked for first.
 func borrowed(objects string, depth int) []*filesystem.Storage {
-	b, err := os.ReadFile(filepath.Join(objects, "info", "alternates"))
+	b, err := os.ReadFile(filepath.Join(objects, "info", "alternates")) //nolint:gosec // git itself follows it
 	if err != nil || depth == 0 {
 		return nil
 	}

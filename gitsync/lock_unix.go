@@ -23,14 +23,14 @@ const lockWait = 5 * time.Second
 // they inherit the lock, so that it outlives a killed server for as long as
 // one of them may still write. The kernel frees it with the last of them.
 func lockFolder(ctx context.Context, dir string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the folder
 	if err != nil {
 		return nil, schema.Errorf(schema.Unavailable, "lock data folder: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a file descriptor fits
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return file, sign(file)
 		}
@@ -74,7 +74,7 @@ func endGroup(cmd *exec.Cmd) {
 
 // syncFolder makes the names in a folder durable.
 func syncFolder(dir string) error {
-	d, err := os.Open(dir)
+	d, err := os.Open(dir) //nolint:gosec // a folder of our own
 	if err != nil {
 		return err
 	}

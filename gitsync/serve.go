@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (h *Host) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 		command: h.git.command(ctx, h.dir(), "http-backend"),
 		body:    http.MaxBytesReader(w, r.Body, limit),
 	}
-	call.command.Env = append(call.command.Env[:len(call.command.Env):len(call.command.Env)], h.requestEnv(r, service)...)
+	call.command.Env = append(slices.Clip(call.command.Env), h.requestEnv(r, service)...)
 	pushes := r.Method == http.MethodPost && service == receivePack
 	if pushes {
 		// A success must not be heard before it is durable.

@@ -160,7 +160,7 @@ func (s *store) close() {
 // closeLayers has no error to report: nothing was written through them.
 func (s *store) closeLayers() {
 	for _, layer := range s.layers {
-		_ = layer.ObjectStorage.Close()
+		_ = layer.Close()
 	}
 	s.layers = nil
 }
@@ -175,7 +175,7 @@ func (s *store) write(use func(*filesystem.Storage) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(layers[0]), layers[0].ObjectStorage.Close())
+	return errors.Join(use(layers[0]), layers[0].Close())
 }
 
 // with lends the topmost layer, for what only go-git can do.
