@@ -236,7 +236,7 @@ func container(name string, more ...string) string {
 func (f *fleet) force(message string) schema.Revision {
 	f.t().Helper()
 	revision := f.commit(message)
-	f.git("--git-dir", f.bare(), "fetch", "--quiet", f.clone.dir, string(revision))
+	f.git("--git-dir", f.bare(), "fetch", "--quiet", f.dir, string(revision))
 	f.git("--git-dir", f.bare(), "update-ref", "refs/heads/main", string(revision))
 	return revision
 }

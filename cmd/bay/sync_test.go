@@ -377,7 +377,7 @@ func TestExamplesAreApplied(t *testing.T) {
 	for _, name := range []string{"quickstart", "shop", "platform"} {
 		t.Run(name, func(t *testing.T) {
 			f := newFleet(t)
-			if err := os.CopyFS(f.clone.dir, os.DirFS("../../examples/"+name)); err != nil {
+			if err := os.CopyFS(f.dir, os.DirFS("../../examples/"+name)); err != nil {
 				t.Fatal(err)
 			}
 			f.rename("alice", f.user)

@@ -3,7 +3,6 @@ package kube
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -142,7 +141,7 @@ func fleetOn(t *testing.T, config *rest.Config, id schema.SpaceID, name string) 
 		b.wire.next = next
 		return b.wire
 	})
-	b.Cluster, err = New(watched, Options{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Notify: b.told.space, NotifyState: b.told.ofState, Fleet: name})
+	b.Cluster, err = New(watched, Options{Log: slog.New(slog.DiscardHandler), Notify: b.told.space, NotifyState: b.told.ofState, Fleet: name})
 	if err != nil {
 		t.Fatal(err)
 	}
