@@ -31,7 +31,7 @@ type component struct {
 // runComponent is the whole life of a child.
 func runComponent(args []string, std stdio) int {
 	if len(args) == 0 {
-		fmt.Fprintln(std.err, "devcluster: component: which?")
+		_, _ = fmt.Fprintln(std.err, "devcluster: component: which?")
 		return exitUsage
 	}
 	name, args := args[0], args[1:]
@@ -53,13 +53,13 @@ func runComponent(args []string, std stdio) int {
 		cmd.SetArgs(args)
 		return cli.Run(cmd)
 	default:
-		fmt.Fprintf(std.err, "devcluster: unknown component %q\n", name)
+		_, _ = fmt.Fprintf(std.err, "devcluster: unknown component %q\n", name)
 		return exitUsage
 	}
 }
 
 func printVersions(w io.Writer) {
-	fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\n", version.Get().GitVersion, etcdversion.Version, kwokVersion)
+	_, _ = fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\n", version.Get().GitVersion, etcdversion.Version, kwokVersion)
 }
 
 // logLevel is how much the components write to their logs.

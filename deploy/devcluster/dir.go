@@ -32,7 +32,7 @@ func openDataDir(path string) (dataDir, error) {
 			return "", fmt.Errorf("data directory %s: %w", path, err)
 		}
 	}
-	if err := os.Chmod(abs, 0o700); err != nil {
+	if err := os.Chmod(abs, 0o700); err != nil { //nolint:gosec // a folder has to be entered
 		return "", fmt.Errorf("data directory %s: %w", path, err)
 	}
 	return dataDir(abs), nil
@@ -54,7 +54,7 @@ func (d dataDir) lock() (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		holder, _ := os.ReadFile(d.path("lock"))
-		f.Close()
+		_ = f.Close()
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock data directory: %w", err)
 		}
@@ -62,7 +62,7 @@ func (d dataDir) lock() (*os.File, error) {
 			d, strings.TrimSpace(string(holder)))
 	}
 	if err := errors.Join(f.Truncate(0), writeString(f, strconv.Itoa(os.Getpid())+"\n")); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
 	return f, nil
@@ -79,7 +79,7 @@ func (d dataDir) writeFile(name string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	defer os.Remove(tmp.Name())
+	defer os.Remove(tmp.Name()) //nolint:errcheck // it is gone when all went well
 	_, err = tmp.Write(data)
 	if err := errors.Join(err, tmp.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

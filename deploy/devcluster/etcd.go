@@ -48,7 +48,7 @@ func runEtcd(args []string) error {
 	if err := os.WriteFile(etcdReady, nil, 0o600); err != nil {
 		return fmt.Errorf("etcd: %w", err)
 	}
-	defer os.Remove(etcdReady)
+	defer os.Remove(etcdReady) //nolint:errcheck // it may never have been made
 	select {
 	case err := <-server.Err():
 		return fmt.Errorf("etcd: %w", err)

@@ -41,7 +41,7 @@ func main() {
 
 func run(ctx context.Context, args []string, std stdio) int {
 	if len(args) == 0 {
-		fmt.Fprint(std.err, usage)
+		_, _ = fmt.Fprint(std.err, usage)
 		return exitUsage
 	}
 	switch cmd, args := args[0], args[1:]; cmd {
@@ -51,15 +51,15 @@ func run(ctx context.Context, args []string, std stdio) int {
 		status, err := runCommand(ctx, args, std)
 		return max(status, code(err, std))
 	case "component":
-		return runComponent(args, std)
+		return runComponent(args, std) //nolint:contextcheck // a component ends by signals
 	case "version":
 		printVersions(std.out)
 		return exitOK
 	case "help", "-h", "--help":
-		fmt.Fprint(std.out, usage)
+		_, _ = fmt.Fprint(std.out, usage)
 		return exitOK
 	default:
-		fmt.Fprintf(std.err, "devcluster: unknown command %q\n\n%s", cmd, usage)
+		_, _ = fmt.Fprintf(std.err, "devcluster: unknown command %q\n\n%s", cmd, usage)
 		return exitUsage
 	}
 }

@@ -60,7 +60,7 @@ func (d dataDir) keptPort() (int, error) {
 
 func freePort(ctx context.Context) (int, error) {
 	for range 100 {
-		port := freePortMin + rand.IntN(freePortMax-freePortMin)
+		port := freePortMin + rand.IntN(freePortMax-freePortMin) //nolint:gosec // any port will do
 		if tryPort(ctx, port) == nil {
 			return port, nil
 		}

@@ -36,7 +36,7 @@ func runCommand(ctx context.Context, args []string, std stdio) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("make data directory: %w", err)
 		}
-		defer os.RemoveAll(dir)
+		defer os.RemoveAll(dir) //nolint:errcheck // what is left is in the folder for temporary files
 		opts.data = dir
 	}
 	signals := make(chan os.Signal, 8)
@@ -80,7 +80,7 @@ func startOrSignal(ctx context.Context, opts options, std stdio, signals <-chan 
 func (c *cluster) run(ctx context.Context, args []string, std stdio, signals <-chan os.Signal) (int, error) {
 	runtime.LockOSThread() // see supervisor.keep
 	defer runtime.UnlockOSThread()
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the caller names the command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
 	cmd.SysProcAttr = commandAttr()
 	cmd.Env = append(os.Environ(),
@@ -132,7 +132,7 @@ func fromTerminal() bool {
 	if err != nil {
 		return false
 	}
-	defer tty.Close()
+	defer tty.Close() //nolint:errcheck // nothing was written
 	foreground, err := unix.IoctlGetInt(int(tty.Fd()), unix.TIOCGPGRP)
 	return err == nil && foreground == unix.Getpgrp()
 }

@@ -115,8 +115,8 @@ func (s *supervisor) runOnce(ctx context.Context, c component) error {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	defer log.Close()
-	cmd := exec.CommandContext(ctx, s.binary, append([]string{"component", c.name}, c.args...)...)
+	defer log.Close() //nolint:errcheck // the component writes it, not we
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{"component", c.name}, c.args...)...) //nolint:gosec // our own binary
 	cmd.Dir = string(s.dir)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
@@ -126,7 +126,7 @@ func (s *supervisor) runOnce(ctx context.Context, c component) error {
 		return fmt.Errorf("start: %w", err)
 	}
 	pid := s.dir.pid(c.name)
-	defer os.Remove(pid)
+	defer os.Remove(pid) //nolint:errcheck // the next start overwrites it
 	if err := os.WriteFile(pid, []byte(strconv.Itoa(cmd.Process.Pid)+"\n"), 0o600); err != nil {
 		s.progress.printf("%s: write process id: %v", c.name, err)
 	}

@@ -53,7 +53,8 @@ func TestUp(t *testing.T) {
 }
 
 func testAnonymous(t *testing.T, up *running) {
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} //nolint:gosec // a stranger has no CA
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for path, want := range map[string]int{"/readyz": http.StatusOK, "/api/v1/namespaces": http.StatusUnauthorized, "/version": http.StatusUnauthorized} {
 		resp, err := client.Get(up.server + path)
 		if err != nil {
@@ -67,6 +68,7 @@ func testAnonymous(t *testing.T, up *running) {
 }
 
 func testNodes(t *testing.T, up *running) {
+	t.Helper()
 	nodes, err := up.client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: simulatedLabel + "=true"})
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +88,7 @@ func testNodes(t *testing.T, up *running) {
 
 // testKilledComponent also asks that whoever uses the cluster notices nothing but a pause.
 func testKilledComponent(t *testing.T, up *running, name string) {
+	t.Helper()
 	before := up.pids(t)[name]
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func testNamespace(t *testing.T, up *running) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("is still here: %v %v", got.Status.Conditions, err)
+		return fmt.Errorf("is still here: %v %w", got.Status.Conditions, err)
 	})
 }
 
@@ -150,7 +150,7 @@ func testClaim(t *testing.T, up *running) {
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return fmt.Errorf("is still here: %s %v", got.Status.Phase, err)
+		return fmt.Errorf("is still here: %s %w", got.Status.Phase, err)
 	})
 }
 
