@@ -74,6 +74,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantSync(t, schema.SyncSynced, "")
 	})
 	run("files that come back end a halt", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		f.push(without(fleet, 6))
@@ -82,6 +83,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantSync(t, schema.SyncSynced, "")
 	})
 	run("new spaces don't outgrow a halt", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		next := without(fleet, 6)
@@ -93,6 +95,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantSync(t, schema.SyncHalted, ReasonMassDelete)
 	})
 	run("an emptied repository deletes nothing", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := fleetOf("alice--web", "bobby--web")
 		f.push(fleet)
 		f.push(files{})
@@ -102,6 +105,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantHolds(t, files{})
 	})
 	run("a rewritten history stops everything", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := fleetOf("alice--web", "bobby--web")
 		f.push(fleet)
 		forced := fleetOf("alice--web", "carol--web")
@@ -124,6 +128,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantHolds(t, fleet)
 	})
 	run("an older head is a rewritten history", func(t *testing.T, f *fixture) {
+		t.Helper()
 		f.push(fleetOf("alice--web"))
 		fleet := fleetOf("alice--web", "bobby--web")
 		f.push(fleet)
@@ -142,6 +147,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantSync(t, schema.SyncSynced, "")
 	})
 	run("a confirmed rewrite that isn't synced yet is built upon", func(t *testing.T, f *fixture) {
+		t.Helper()
 		f.push(fleetOf("alice--web"))
 		r := f.repo.commit(commit{parent: 0, files: fleetOf("alice--web", "bobby--web")})
 		f.Poke()
@@ -166,6 +172,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		}
 	})
 	run("a broken platform stops everything", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := fleetOf("alice--web", "bobby--web")
 		f.push(fleet)
 		f.repo.commit(commit{parent: 1, files: fleetOf("carol--web"), frozen: true})
@@ -178,6 +185,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		}
 	})
 	run("nothing is pruned after a failed apply", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := fleetOf("alice--shop--api", "alice--shop--db", "alice--shop--web")
 		f.push(fleet)
 		f.cluster.setFail(func(op string, _ schema.SpaceID) error {
@@ -191,6 +199,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		f.wantHolds(t, fleet)
 	})
 	run("drift deletes no more than a push may", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		for i := range 6 {
@@ -203,6 +212,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		}
 	})
 	run("small deletions one after another don't add up", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := many(20)
 		f.push(fleet)
 		f.cluster.grace = time.Now().Add(24 * time.Hour)
@@ -218,6 +228,7 @@ func TestDeletionNeedsAReason(t *testing.T) {
 		}
 	})
 	run("a file put back within the grace stays", func(t *testing.T, f *fixture) {
+		t.Helper()
 		fleet := fleetOf("alice--web", "bobby--web")
 		f.push(fleet)
 		f.cluster.grace = time.Now().Add(24 * time.Hour)

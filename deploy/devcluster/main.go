@@ -76,10 +76,10 @@ func code(err error, std stdio) int {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case errors.As(err, &wrong):
-		fmt.Fprintf(std.err, "devcluster: %v\n", err)
+		_, _ = fmt.Fprintf(std.err, "devcluster: %v\n", err)
 		return exitUsage
 	default:
-		fmt.Fprintf(std.err, "devcluster: %v\n", err)
+		_, _ = fmt.Fprintf(std.err, "devcluster: %v\n", err)
 		return exitError
 	}
 }

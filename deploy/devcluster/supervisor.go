@@ -115,7 +115,7 @@ func (s *supervisor) runOnce(ctx context.Context, c component) error {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the component writes it, not we
+	defer log.Close()                                                                              //nolint:errcheck // the component writes it, not we
 	cmd := exec.CommandContext(ctx, s.binary, append([]string{"component", c.name}, c.args...)...) //nolint:gosec // our own binary
 	cmd.Dir = string(s.dir)
 	cmd.Stdout, cmd.Stderr = log, log

@@ -36,7 +36,7 @@ func up(ctx context.Context, args []string, std stdio) error {
 		}
 		return err
 	}
-	fmt.Fprintf(std.out, "ready kubeconfig=%s server=%s\n", c.dir.kubeconfig(), c.server)
+	_, _ = fmt.Fprintf(std.out, "ready kubeconfig=%s server=%s\n", c.dir.kubeconfig(), c.server)
 	<-ctx.Done()
 	p.printf("stopping")
 	c.stop()

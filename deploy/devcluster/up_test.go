@@ -108,6 +108,7 @@ func testKilledComponent(t *testing.T, up *running, name string) {
 }
 
 func testNextStart(t *testing.T, up *running) {
+	t.Helper()
 	kept := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kept"}, Data: map[string]string{"here": "still"}}
 	if _, err := up.client.CoreV1().ConfigMaps("default").Create(t.Context(), kept, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

@@ -54,6 +54,7 @@ func deploy(t *testing.T, up *running, namespace string) {
 }
 
 func testDeployment(t *testing.T, up *running) {
+	t.Helper()
 	namespace := newNamespace(t, up, nil)
 	deploy(t, up, namespace)
 	err := up.client.AppsV1().Deployments(namespace).Delete(t.Context(), "web", metav1.DeleteOptions{PropagationPolicy: new(metav1.DeletePropagationForeground)})
@@ -73,6 +74,7 @@ func testDeployment(t *testing.T, up *running) {
 }
 
 func testNamespace(t *testing.T, up *running) {
+	t.Helper()
 	namespace := newNamespace(t, up, nil)
 	deploy(t, up, namespace)
 	if err := up.client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}); err != nil {
@@ -88,6 +90,7 @@ func testNamespace(t *testing.T, up *running) {
 }
 
 func testPodSecurity(t *testing.T, up *running) {
+	t.Helper()
 	namespace := newNamespace(t, up, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "root"}, Spec: podTemplate().Spec}
 	eventually(t, "service account", func() error {
@@ -102,6 +105,7 @@ func testPodSecurity(t *testing.T, up *running) {
 }
 
 func testClaim(t *testing.T, up *running) {
+	t.Helper()
 	namespace := newNamespace(t, up, nil)
 	claims := up.client.CoreV1().PersistentVolumeClaims(namespace)
 	storage := func(size string) corev1.VolumeResourceRequirements {
