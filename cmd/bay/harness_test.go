@@ -29,6 +29,7 @@ type bayServer struct {
 	t          *testing.T
 	args       []string
 	url        string
+	metrics    string
 	kubeconfig string
 	cmd        *exec.Cmd
 	output     *strings.Builder
@@ -47,7 +48,7 @@ func newBay(t *testing.T, kubeconfig, name string, args ...string) *bayServer {
 	t.Helper()
 	s := &bayServer{t: t, kubeconfig: kubeconfig}
 	s.args = append([]string{
-		"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "", "--kubeconfig", kubeconfig, "--fleet", name,
+		"serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--kubeconfig", kubeconfig, "--fleet", name,
 	}, args...)
 	s.start()
 	t.Cleanup(func() {
@@ -76,12 +77,15 @@ func (s *bayServer) start() {
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		_ = s.cmd.Wait()
-		s.t.Fatalf("bay serve ended: %s", s.output)
+	lines := bufio.NewReader(stdout)
+	for _, url := range []*string{&s.url, &s.metrics} {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			_ = s.cmd.Wait()
+			s.t.Fatalf("bay serve ended: %s", s.output)
+		}
+		_, *url, _ = strings.Cut(strings.TrimSpace(line), " at ")
 	}
-	_, s.url, _ = strings.Cut(strings.TrimSpace(line), " at ")
 	go func() { _ = s.cmd.Wait(); close(s.done) }()
 }
 
@@ -122,6 +126,28 @@ func (s *bayServer) get(path string, into any) int {
 		}
 	}
 	return response.StatusCode
+}
+
+// metric returns the lines of the metrics that begin with the name.
+func (s *bayServer) metric(name string) string {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.metrics, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var found strings.Builder
+	lines := bufio.NewScanner(response.Body)
+	for lines.Scan() {
+		if strings.HasPrefix(lines.Text(), name) {
+			found.WriteString(lines.Text() + "\n")
+		}
+	}
+	return found.String()
 }
 
 // sync returns the state of the sync.

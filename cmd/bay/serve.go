@@ -33,16 +33,21 @@ func (a *app) serve(ctx context.Context, c config) error {
 		return err
 	}
 	// Before anything starts, so that a port in use is known at once.
-	listeners, err := listen(ctx, c)
+	l, err := listen(ctx, c)
 	if err != nil {
 		return err
 	}
-	s, err := a.newServer(ctx, c, listeners)
+	s, err := a.newServer(ctx, c, l)
 	if err != nil {
 		return err
 	}
 	if err := a.printf("serving %s at %s\n", s.repo, s.url()); err != nil {
 		return err
+	}
+	if l.metrics != nil {
+		if err := a.printf("metrics at %s/metrics\n", urlOf(l.metrics)); err != nil {
+			return err
+		}
 	}
 	return s.Run(ctx)
 }

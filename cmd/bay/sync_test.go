@@ -228,6 +228,9 @@ func TestMassDeleteNeedsAWord(t *testing.T) {
 			t.Errorf("bay status doesn't say %q: %s", want, out)
 		}
 	}
+	if got := f.metric("bayplan_sync_halted"); !strings.Contains(got, `reason="MassDelete"`) || !strings.Contains(got, " 1\n") {
+		t.Errorf("metrics of the halt: %q", got)
+	}
 	// A change of somebody else goes on while deletions are held back.
 	f.add(ids[7], "  env: [{name: COLOR, value: blue}]\n")
 	revision, _ = f.push("Change another")

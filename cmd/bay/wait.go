@@ -55,20 +55,26 @@ code 3 when it wasn't observed in time: it may still come true.`,
 	return cmd
 }
 
+// appearance is how long a container may be unknown: a push that has just been
+// accepted is followed a moment later.
+const appearance = 3 * time.Second
+
 // wait follows the stream until met, over broken connections.
 func (a *app) wait(ctx context.Context, c *client, target string, met func(frame) (bool, error)) error {
-	var since uint64
+	start, since := time.Now(), uint64(0)
 	for {
 		last, err := c.stream(ctx, since, met)
 		since = last
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
 			return fmt.Errorf("%w: %s", errNotObserved, target)
+		case errors.Is(err, errUnknown) && time.Since(start) < appearance:
+			since = 0
 		case schema.CodeOf(err) != schema.Unavailable || since == 0:
 			return err
 		}
 		select {
-		case <-time.After(reconnect):
+		case <-time.After(reconnect / 4):
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %s", errNotObserved, target)
 		}
@@ -93,6 +99,9 @@ func syncedAt(revision string) func(frame) (bool, error) {
 	}
 }
 
+// errUnknown means that the server has never heard of the container.
+var errUnknown = errors.New("there is none of that id")
+
 // waiter waits for one container and shows its way there.
 type waiter struct {
 	app  *app
@@ -116,7 +125,7 @@ func (w *waiter) met(f frame) (bool, error) {
 		if w.what == "deleted" {
 			return true, nil
 		}
-		return false, schema.Errorf(schema.NotFound, "there is no container %q", w.id)
+		return false, schema.Errorf(schema.NotFound, "container %q: %w", w.id, errUnknown)
 	case schema.FrameContainerStatus:
 		s, err := decode[schema.ContainerStatus](f)
 		if err != nil || s.ID != w.id {
