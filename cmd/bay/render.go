@@ -1,9 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"bayplan.dev/render"
 	"bayplan.dev/schema"
@@ -20,7 +24,7 @@ Findings go to standard error; spaces with errors are left out, and then the
 command exits 1.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			fleet, err := loadDir(cmd.Context(), dirArg(args), revision)
+			fleet, err := a.loadDir(cmd.Context(), dirArg(args), revision)
 			if err != nil {
 				return err
 			}
@@ -28,7 +32,7 @@ command exits 1.`,
 			if err != nil {
 				return err
 			}
-			return a.renderSpaces(fleet, ids)
+			return a.renderSpaces(cmd.Context(), fleet, ids)
 		},
 	}
 	cmd.Flags().StringVar(&revision, "revision", "", "render this commit or branch of the clone at DIR instead of its files")
@@ -54,31 +58,52 @@ func wantedSpaces(fleet *schema.Fleet, names []string) ([]schema.SpaceID, error)
 	return ids, nil
 }
 
-func (a *app) renderSpaces(fleet *schema.Fleet, ids []schema.SpaceID) error {
+// renderBatch is how many spaces are rendered side by side before they are written.
+const renderBatch = 256
+
+func (a *app) renderSpaces(ctx context.Context, fleet *schema.Fleet, ids []schema.SpaceID) error {
 	if _, err := a.stderr.Write([]byte(fleet.Findings.Text())); err != nil {
 		return err
 	}
+	ids = slices.DeleteFunc(ids, func(id schema.SpaceID) bool { return fleet.Frozen || fleet.Spaces[id].Frozen })
+	shown := a.progress("spaces rendered", len(ids))
+	defer shown.end()
 	renderer := render.New()
 	var errs []error
-	for _, id := range ids {
-		if fleet.Frozen || fleet.Spaces[id].Frozen {
-			continue
-		}
-		objects, err := renderer.Space(fleet, id)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		text, err := render.YAML(objects)
-		if err != nil {
+	for batch := range slices.Chunk(ids, renderBatch) {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := a.stdout.Write(text); err != nil {
-			return err
+		texts, failed := renderAll(renderer, fleet, batch)
+		errs = append(errs, failed...)
+		for _, text := range texts {
+			if _, err := a.stdout.Write(text); err != nil {
+				return err
+			}
 		}
+		shown.done.Add(int64(len(batch)))
 	}
 	if len(errs) == 0 && len(fleet.Findings.Errors()) > 0 {
 		return errFindings
 	}
 	return errors.Join(errs...)
+}
+
+// renderAll renders spaces side by side; texts are in the order of ids.
+func renderAll(renderer *render.Renderer, fleet *schema.Fleet, ids []schema.SpaceID) (texts [][]byte, errs []error) {
+	texts, errs = make([][]byte, len(ids)), make([]error, len(ids))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, id := range ids {
+		group.Go(func() error {
+			objects, err := renderer.Space(fleet, id)
+			if err == nil {
+				texts[i], err = render.YAML(objects)
+			}
+			errs[i] = err
+			return nil
+		})
+	}
+	_ = group.Wait() // errors are told each on its own
+	return texts, slices.DeleteFunc(errs, func(err error) bool { return err == nil })
 }

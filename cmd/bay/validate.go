@@ -25,7 +25,7 @@ of a local clone. Every finding is printed with its place and how to mend it.
 Exits 1 when there is a finding of severity error.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			fleet, err := loadDir(cmd.Context(), dirArg(args), revision)
+			fleet, err := a.loadDir(cmd.Context(), dirArg(args), revision)
 			if err != nil {
 				return err
 			}
@@ -46,11 +46,14 @@ func dirArg(args []string) string {
 
 // loadDir loads the files of a folder, or a revision of the clone there, and
 // adds what the renderer has to say of the overlay.
-func loadDir(ctx context.Context, dir, revision string) (*schema.Fleet, error) {
+func (a *app) loadDir(ctx context.Context, dir, revision string) (*schema.Fleet, error) {
+	shown := a.progress("files checked", 0)
+	defer shown.end()
 	snapshot, err := snapshotOf(ctx, dir, revision)
 	if err != nil {
 		return nil, err
 	}
+	snapshot.Tree = countingTree{snapshot.Tree, &shown.done}
 	return newLoader().Load(ctx, snapshot)
 }
 
