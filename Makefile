@@ -1,5 +1,7 @@
 SHELL := /bin/bash
 GO ?= go
+# One set of flags for building, testing and linting, so that all share what is compiled.
+export GOFLAGS := $(GOFLAGS) -trimpath
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 DATA ?= .bayplan
 PORT ?= 8080
@@ -25,17 +27,17 @@ build: bin/bay bin/devcluster ## Build bin/bay and bin/devcluster.
 .PHONY: bin/bay
 bin/bay:
 	@echo "building bay"
-	@$(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/bay
+	@$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/bay
 
 .PHONY: bin/devcluster
 bin/devcluster:
 	@[ -e $@ ] || echo "building the control plane: about five minutes the first time, seconds later"
-	@cd deploy/devcluster && $(GO) build -trimpath -ldflags "$(CLUSTERFLAGS)" -o ../../$@ .
+	@cd deploy/devcluster && $(GO) build -ldflags "$(CLUSTERFLAGS)" -o ../../$@ .
 
 .PHONY: test
 test: build ## Run every test, against a real control plane.
 	bin/devcluster run -- $(GO) test -race -count=1 -timeout 20m ./...
-	cd deploy/devcluster && $(GO) test -trimpath -count=1 -timeout 10m ./...
+	cd deploy/devcluster && $(GO) test -count=1 -timeout 10m ./...
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters.
@@ -55,6 +57,14 @@ generate: ## Write the generated files and golden files anew.
 fuzz: ## Fuzz every target for FUZZTIME (default 30s).
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
+
+.PHONY: bench
+bench: build ## Measure Bayplan beside other engines; BENCHFLAGS=-full for 10,000 containers.
+	cd bench && $(GO) run . $(BENCHFLAGS)
+
+.PHONY: bench-smoke
+bench-smoke: build ## Run the benchmark small: it must work and its end states be right.
+	cd bench && $(GO) run . -smoke
 
 .PHONY: clean
 clean: ## Remove what was built and the data of `make up`.
