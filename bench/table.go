@@ -40,8 +40,8 @@ type report struct {
 	machine string
 	// versions are those of what ran, one a line.
 	versions []string
-	rows    []row
-	engines []engineRow
+	rows     []row
+	engines  []engineRow
 }
 
 func (r *report) add(rows ...row) { r.rows = append(r.rows, rows...) }
