@@ -83,8 +83,8 @@ func TestBlastRadius(t *testing.T) {
 	}
 }
 
-// TestForeignKeyFreezesNobody: alice takes bob's key into her folder.
-func TestForeignKeyFreezesNobody(t *testing.T) {
+// TestCopiedKeyLocksNobodyOut: alice takes bob's key into her folder.
+func TestCopiedKeyLocksNobodyOut(t *testing.T) {
 	ssh := "  ssh: {enabled: true, keys: [laptop]}\n"
 	repository := twoUsers().with(files{"users/bob/web/web.yaml": containerFile("web", 3) + ssh})
 	base := load(t, NewLoader(), repository.fsys())
@@ -92,11 +92,11 @@ func TestForeignKeyFreezesNobody(t *testing.T) {
 	if diff := cmp.Diff(states(base), states(stolen)); diff != "" {
 		t.Errorf("spaces (-before +after):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"users/bob/keys/laptop.yaml foreign-key"}, codes(stolen.Findings)); diff != "" {
+	if diff := cmp.Diff([]string{"users/bob/keys/laptop.yaml shared-key"}, codes(stolen.Findings)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
-	if len(stolen.Keys["bob"]) != 0 || len(stolen.Keys["alice"]) != 2 {
-		t.Errorf("got keys %v, want the key to count for alice only", stolen.Keys)
+	if len(stolen.Keys["bob"]) != 1 || len(stolen.Keys["alice"]) != 2 {
+		t.Errorf("got keys %v, want the key to count for both", stolen.Keys)
 	}
 }
 

@@ -68,17 +68,15 @@ func (ring *keyRing) add(user User, d *document, blobs map[string]*document) {
 	}})
 }
 
-// has says whether a container may name the key; a key that is void because
-// another user has it too still counts, so that other users can't freeze a space.
+// has says whether a container may name the key.
 func (ring *keyRing) has(name string) bool {
 	return slices.ContainsFunc(ring.keys, func(k *ringKey) bool { return k.key.Name == name })
 }
 
-// voidKeys finds keys that two users have: they belong to the user whose name
-// comes first, and are void for the others. The result is by user and name, and
-// says where the first one is.
-func voidKeys(users []*userTree) map[User]map[string]*SSHKey {
-	void := map[User]map[string]*SSHKey{}
+// sharedKeys finds keys that several users have. The result is by user and
+// name, for all but the user whose name comes first, and says where that one is.
+func sharedKeys(users []*userTree) map[User]map[string]*SSHKey {
+	shared := map[User]map[string]*SSHKey{}
 	first := map[string]*SSHKey{}
 	for _, u := range users {
 		for _, k := range u.ring.keys {
@@ -87,12 +85,12 @@ func voidKeys(users []*userTree) map[User]map[string]*SSHKey {
 			case holder == nil:
 				first[k.key.PublicKey] = k.key
 			case holder.User != u.user:
-				if void[u.user] == nil {
-					void[u.user] = map[string]*SSHKey{}
+				if shared[u.user] == nil {
+					shared[u.user] = map[string]*SSHKey{}
 				}
-				void[u.user][k.key.Name] = holder
+				shared[u.user][k.key.Name] = holder
 			}
 		}
 	}
-	return void
+	return shared
 }

@@ -38,12 +38,12 @@ func (l *Loader) resolve(ctx context.Context, tree Tree, users []*userTree, next
 			u.ring = newKeyRing(u.user, u.keys)
 		}
 	}
-	void := voidKeys(users)
+	shared := sharedKeys(users)
 	results := make([]*resolvedUser, len(users))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range users {
-		given := next.platform.stamp() + u.hash + voidStamp(void[u.user])
+		given := next.platform.stamp() + u.hash + sharedStamp(shared[u.user])
 		var parts []map[string]*resolvedSpace
 		for _, m := range l.recent {
 			old := m.resolved[u.user]
@@ -62,7 +62,7 @@ func (l *Loader) resolve(ctx context.Context, tree Tree, users []*userTree, next
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			r, err := resolveUser(tree, u, next.platform, void[u.user], parts)
+			r, err := resolveUser(tree, u, next.platform, shared[u.user], parts)
 			if err != nil {
 				return err
 			}
@@ -85,10 +85,10 @@ func (p *platformTree) stamp() string {
 	return fmt.Sprintf("%s %s %t ", p.platform.Digest, p.overlay.Hash, p.broken())
 }
 
-func voidStamp(void map[string]*SSHKey) string {
+func sharedStamp(shared map[string]*SSHKey) string {
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(void)) {
-		fmt.Fprintf(&b, " %s=%s", name, void[name].Source)
+	for _, name := range slices.Sorted(maps.Keys(shared)) {
+		fmt.Fprintf(&b, " %s=%s", name, shared[name].Source)
 	}
 	return b.String()
 }
@@ -104,18 +104,21 @@ func (ring *keyRing) stamp() string {
 	return b.String()
 }
 
-func resolveUser(tree Tree, u *userTree, p *platformTree, void map[string]*SSHKey, earlier []map[string]*resolvedSpace) (*resolvedUser, error) {
+func resolveUser(tree Tree, u *userTree, p *platformTree, shared map[string]*SSHKey, earlier []map[string]*resolvedSpace) (*resolvedUser, error) {
 	r := &resolvedUser{parts: map[string]*resolvedSpace{}}
 	issues := slices.Clone(u.ring.issues)
 	for _, k := range u.ring.keys {
-		holder := void[k.key.Name]
+		r.keys = append(r.keys, k.key)
+		holder := shared[k.key.Name]
 		if holder == nil {
-			r.keys = append(r.keys, k.key)
 			continue
 		}
+		// No more than a warning: whoever copies a public key must not lock its
+		// owner out, and each user's key opens that user's containers only.
 		issues = append(issues, issue{doc: k.doc, path: fieldPath{"spec", "publicKey"}, Finding: Finding{
-			Code: "foreign-key", Message: fmt.Sprintf("is a key of %s, so it is void here", holder.User),
-			Help: "use a key of your own", Related: []Position{holder.Source},
+			Severity: SeverityWarning,
+			Code:     "shared-key", Message: fmt.Sprintf("is a key of %s too", holder.User),
+			Help: "give each person a key of their own", Related: []Position{holder.Source},
 		}})
 	}
 	slices.SortFunc(u.spaces, func(a, b *spaceTree) int { return a.id.Compare(b.id) })
