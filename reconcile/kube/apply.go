@@ -17,9 +17,6 @@ type pass struct {
 	*Cluster
 	id       schema.SpaceID
 	revision schema.Revision
-	// fresh is true when this pass has made the namespace: nothing foreign can
-	// have been there before.
-	fresh bool
 }
 
 // Apply implements reconcile.Cluster.
@@ -92,7 +89,7 @@ func (p *pass) change(ctx context.Context, in intent, r *record) (bool, error) {
 	if err := p.admit(ctx, in, r); err != nil {
 		return false, err
 	}
-	return true, p.send(ctx, in, r, r.uid)
+	return true, p.send(ctx, in, r, precondition{uid: r.uid})
 }
 
 // unchanged says whether the object needs no write.
@@ -111,20 +108,22 @@ func (p *pass) unchanged(in intent, r *record) bool {
 	return true
 }
 
-// makeUnseen writes an object that no watch knows. Either it doesn't exist, or
-// it is foreign and has no label of ours, or ours and has lost it.
+// makeUnseen writes an object that no watch knows. Nearly always there is none,
+// and one request makes it and proves that. Else it is foreign and has no label
+// of ours, or ours and has lost it.
 func (p *pass) makeUnseen(ctx context.Context, in intent) error {
-	if in.kind.name() == kindNamespace {
-		return p.makeNamespace(ctx, in)
-	}
-	if p.fresh {
-		return p.send(ctx, in, nil, "")
+	err := p.send(ctx, in, nil, precondition{absent: true})
+	if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
+		return err
 	}
 	found, err := p.prove(ctx, in.place)
 	if err != nil {
 		return err
 	}
-	return p.send(ctx, in, nil, found)
+	if found == "" {
+		return goesAway(in.place)
+	}
+	return p.send(ctx, in, nil, precondition{uid: found})
 }
 
 // prove returns the uid of our object at the place, "" when there is nothing,
@@ -144,42 +143,18 @@ func (p *pass) prove(ctx context.Context, at place) (types.UID, error) {
 	return found.UID, nil
 }
 
-// makeNamespace creates the namespace, which only one can do, so that it is
-// ours from its first moment on, and then applies it.
-func (p *pass) makeNamespace(ctx context.Context, in intent) error {
-	blank := in.kind.new()
-	blank.SetName(in.name)
-	blank.SetAnnotations(map[string]string{schema.AnnotationOwner: p.shape.fleet.owner(p.id)})
-	err := p.client.create(ctx, in.place, blank)
-	if err == nil {
-		p.fresh = true
-		return p.send(ctx, in, nil, "")
-	}
-	if !apierrors.IsAlreadyExists(err) {
-		return err
-	}
-	found, err := p.prove(ctx, in.place)
-	if err != nil {
-		return err
-	}
-	if found == "" {
-		return goesAway(in.place)
-	}
-	return p.send(ctx, in, nil, found)
-}
-
 // send applies the intent. Only an object that was proved to be ours has a uid,
 // and only then are fields taken from others by force.
-func (p *pass) send(ctx context.Context, in intent, was *record, uid types.UID) error {
+func (p *pass) send(ctx context.Context, in intent, was *record, only precondition) error {
 	revision := p.revision
 	if was != nil && was.intent == in.digest && was.revision != "" {
 		revision = was.revision
 	}
-	body, err := in.body(revision, uid)
+	body, err := in.body(revision, only)
 	if err != nil {
 		return err
 	}
-	live, err := p.client.apply(ctx, in.place, body, applyMode{force: uid != "" || p.fresh})
+	live, err := p.client.apply(ctx, in.place, body, applyMode{force: only.uid != ""})
 	if apierrors.IsNotFound(err) {
 		return schema.Errorf(schema.Unavailable, "its namespace is gone: %w", err)
 	}

@@ -104,7 +104,7 @@ func TestApplyInOrder(t *testing.T) {
 	list := objects(t, b.id)
 	b.wire.reset()
 	b.mustApply(t, list, revision1)
-	want := []string{"POST /api/v1/namespaces"}
+	var want []string
 	for _, o := range list {
 		k := kindNamed(kindName(o.GetKind()))
 		path := "/apis/" + k.gvk.Group + "/v1"

@@ -62,9 +62,23 @@ func placeOf(id schema.SpaceID, o *unstructured.Unstructured) (place, error) {
 	return p, nil
 }
 
-// body is the apply request. With a uid, the API server refuses it when
-// another object has taken the place of the one that was proved to be ours.
-func (in intent) body(revision schema.Revision, uid types.UID) ([]byte, error) {
+// precondition is what must be at the place for an apply to be accepted; the
+// zero value is anything. The API server answers Conflict otherwise.
+type precondition struct {
+	// uid is that of the object which was proved to be ours: no other may have
+	// taken its place.
+	uid types.UID
+	// absent means that nothing may be there.
+	absent bool
+}
+
+// versionOfNone is a resourceVersion that no object has: etcd counts from one
+// and its first write makes two. An apply that names a version is compared with
+// what exists, and creates what doesn't (registry.Store.Update).
+const versionOfNone = "1"
+
+// body is the apply request.
+func (in intent) body(revision schema.Revision, only precondition) ([]byte, error) {
 	annotations := map[string]any{}
 	if m, ok, err := unstructured.NestedFieldNoCopy(in.object.Object, "metadata", "annotations"); err == nil && ok {
 		if m, ok := m.(map[string]any); ok {
@@ -74,8 +88,11 @@ func (in intent) body(revision schema.Revision, uid types.UID) ([]byte, error) {
 	annotations[schema.AnnotationRevision] = string(revision)
 	annotations[annotationIntent] = in.digest.String()
 	metadata := map[string]any{"annotations": annotations}
-	if uid != "" {
-		metadata["uid"] = string(uid)
+	if only.uid != "" {
+		metadata["uid"] = string(only.uid)
+	}
+	if only.absent {
+		metadata["resourceVersion"] = versionOfNone
 	}
 	return json.Marshal(withMetadata(in.object, metadata).Object)
 }

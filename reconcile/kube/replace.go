@@ -80,7 +80,7 @@ func (p *pass) admit(ctx context.Context, in intent, r *record) error {
 // fills the quota is no objection.
 func (p *pass) try(ctx context.Context, in intent) error {
 	trial := in.named(tryName)
-	body, err := trial.body(p.revision, "")
+	body, err := trial.body(p.revision, precondition{})
 	if err != nil {
 		return err
 	}
