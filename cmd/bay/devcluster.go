@@ -27,11 +27,11 @@ type devcluster struct {
 }
 
 // devclusterOptions say which program to start, where its data is and on
-// which port; port -1 is the one of the last start.
+// which port; an empty port is the one of the last start.
 type devclusterOptions struct {
 	program string
 	data    string
-	port    int
+	port    string
 	nodes   int
 }
 
@@ -43,8 +43,8 @@ func startDevcluster(ctx context.Context, o devclusterOptions, progress io.Write
 			"%s does not exist; build it with `make bin/devcluster`, or give --kubeconfig to use a cluster that runs already", o.program)
 	}
 	args := []string{"up", "--data", o.data, "--nodes", strconv.Itoa(o.nodes)}
-	if o.port >= 0 {
-		args = append(args, "--port", strconv.Itoa(o.port))
+	if o.port != "" {
+		args = append(args, "--port", o.port)
 	}
 	cmd := exec.Command(o.program, args...) //nolint:gosec,noctx // our own program; stop ends it in order
 	cmd.Stderr = progress

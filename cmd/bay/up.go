@@ -18,7 +18,7 @@ import (
 type upOptions struct {
 	data        string
 	program     string
-	clusterPort int
+	clusterPort string
 	nodes       int
 }
 
@@ -41,13 +41,16 @@ All data is below --data; a second start finds it.`,
 			if o.data == "" {
 				o.data = a.dataFolder()
 			}
+			if o.program == "" {
+				o.program = besides("devcluster")
+			}
 			return a.up(cmd.Context(), c, o)
 		},
 	}
 	c.bindFlags(cmd, "listen", "metrics-listen", "branch", "kubeconfig", "context")
 	cmd.Flags().StringVar(&o.data, "data", "", "folder of all data (default $XDG_DATA_HOME/bayplan)")
-	cmd.Flags().StringVar(&o.program, "devcluster", besides("devcluster"), "program that runs the control plane")
-	cmd.Flags().IntVar(&o.clusterPort, "cluster-port", -1, "port of the control plane on 127.0.0.1, 0 for a free one (default that of the last start, or 6443)")
+	cmd.Flags().StringVar(&o.program, "devcluster", "", "program that runs the control plane (default devcluster beside bay)")
+	cmd.Flags().StringVar(&o.clusterPort, "cluster-port", "", "port of the control plane on 127.0.0.1, 0 for a free one (default that of the last start, or 6443)")
 	cmd.Flags().IntVar(&o.nodes, "nodes", 1, "number of simulated nodes")
 	return cmd
 }
