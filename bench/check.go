@@ -13,19 +13,19 @@ import (
 	"bayplan.dev/schema"
 )
 
-// endState wraps what is wrong with a cluster after an engine's run.
-type endState struct{ err error }
+// endStateError wraps what is wrong with a cluster after an engine's run.
+type endStateError struct{ err error }
 
-func (e endState) Error() string { return "end state: " + e.err.Error() }
+func (e endStateError) Error() string { return "end state: " + e.err.Error() }
 
-func (e endState) Unwrap() error { return e.err }
+func (e endStateError) Unwrap() error { return e.err }
 
 // pageSize bounds the memory of a check.
 const pageSize = 500
 
 // check says what is wrong with the cluster: every object must be there with
 // every field as rendered, there must be no other of its sort, and nobody
-// else's may have been touched. What is wrong comes as an endState.
+// else's may have been touched. What is wrong comes as an endStateError.
 func (c *cluster) check(ctx context.Context, want set) error {
 	for _, k := range kinds() {
 		missing := map[string]*unstructured.Unstructured{}
@@ -40,11 +40,11 @@ func (c *cluster) check(ctx context.Context, want set) error {
 			return err
 		}
 		for name := range missing {
-			return endState{fmt.Errorf("%s %s is missing, and %d more", k.gvk.Kind, name, len(missing)-1)}
+			return endStateError{fmt.Errorf("%s %s is missing, and %d more", k.gvk.Kind, name, len(missing)-1)}
 		}
 	}
 	if err := c.checkBystander(ctx); err != nil {
-		return endState{err}
+		return endStateError{err}
 	}
 	return nil
 }
@@ -65,10 +65,10 @@ func (c *cluster) checkKind(ctx context.Context, k kind, missing map[string]*uns
 				if ownNamespace(live) {
 					continue
 				}
-				return endState{fmt.Errorf("%s %s is too much", k.gvk.Kind, name)}
+				return endStateError{fmt.Errorf("%s %s is too much", k.gvk.Kind, name)}
 			}
 			if err := holds(live.Object, want.Object); err != nil {
-				return endState{fmt.Errorf("%s %s: %w", k.gvk.Kind, name, err)}
+				return endStateError{fmt.Errorf("%s %s: %w", k.gvk.Kind, name, err)}
 			}
 			delete(missing, name)
 		}

@@ -33,6 +33,9 @@ type pushed struct {
 }
 
 func newClone(ctx context.Context, dir string, p *bayplan) (*clone, error) {
+	if err := os.RemoveAll(filepath.Join(dir, ".git")); err != nil { // of the round before
+		return nil, err
+	}
 	c := &clone{dir: dir, branch: filepath.Join(p.dir, "repository", "fleet.git", "refs", "heads", "main")}
 	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"},

@@ -21,7 +21,7 @@ const engineCommand = "engine"
 
 // variant is a way to run an engine that is built into this program.
 type variant struct {
-	engine string // "raw" or "flux"
+	engine string // "raw", "flux" or "load"
 	// workers is how many spaces, or sets, are applied side by side.
 	workers int
 	// sets is how many sets Flux is given; 0 is one a space.
@@ -33,6 +33,8 @@ type variant struct {
 const (
 	engineRaw  = "raw"
 	engineFlux = "flux"
+	// engineLoad loads and renders a folder as Bayplan does when it starts.
+	engineLoad = "load"
 )
 
 // String names the variant in the report.
@@ -80,28 +82,16 @@ func engineMain(ctx context.Context, args []string) (cost, error) {
 	var v variant
 	var kubeconfig, file string
 	flags := flag.NewFlagSet(engineCommand, flag.ContinueOnError)
-	flags.StringVar(&v.engine, "engine", "", "raw or flux")
+	flags.StringVar(&v.engine, "engine", "", "raw, flux or load")
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "the cluster")
-	flags.StringVar(&file, "objects", "", "what to apply")
+	flags.StringVar(&file, "objects", "", "what to apply, or the folder to load")
 	flags.IntVar(&v.workers, "workers", 1, "spaces or sets side by side")
 	flags.IntVar(&v.sets, "sets", 1, "sets; 0 is one a space")
 	flags.IntVar(&v.concurrency, "concurrency", 1, "dry runs at once in a set")
 	if err := flags.Parse(args); err != nil {
 		return cost{}, err
 	}
-	all, err := readSet(file)
-	if err != nil {
-		return cost{}, err
-	}
-	config, err := clientConfig(kubeconfig)
-	if err != nil {
-		return cost{}, err
-	}
-	prepare := prepareRaw
-	if v.engine == engineFlux {
-		prepare = prepareFlux
-	}
-	apply, err := prepare(ctx, config, all, v)
+	apply, err := prepareEngine(ctx, v, kubeconfig, file)
 	if err != nil {
 		return cost{}, err
 	}
@@ -112,6 +102,25 @@ func engineMain(ctx context.Context, args []string) (cost, error) {
 	seconds, after := time.Since(start).Seconds(), ownUsage()
 	memory, err := usageOf(os.Getpid())
 	return cost{Seconds: seconds, CPUSeconds: cpuSeconds(after) - cpuSeconds(before), PeakMiB: memory.peakRSS}, err
+}
+
+// prepareEngine does what is not on the clock.
+func prepareEngine(ctx context.Context, v variant, kubeconfig, file string) (func(context.Context) error, error) {
+	if v.engine == engineLoad {
+		return func(ctx context.Context) error { return loadAndRender(ctx, file) }, nil
+	}
+	all, err := readSet(file)
+	if err != nil {
+		return nil, err
+	}
+	config, err := clientConfig(kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	if v.engine == engineFlux {
+		return prepareFlux(ctx, config, all, v)
+	}
+	return prepareRaw(ctx, config, all, v)
 }
 
 // clientConfig is a connection without a limit of its own.

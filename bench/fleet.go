@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"bayplan.dev/render"
@@ -101,16 +104,9 @@ func (s set) objects() int {
 
 // renderFleet renders the files of a folder as Bayplan does.
 func renderFleet(ctx context.Context, dir string) (set, error) {
-	snapshot, err := schema.FromFS(os.DirFS(dir))
+	fleet, err := loadFleet(ctx, dir)
 	if err != nil {
 		return nil, err
-	}
-	fleet, err := schema.NewLoader().Load(ctx, snapshot)
-	if err != nil {
-		return nil, err
-	}
-	if len(fleet.Findings) > 0 {
-		return nil, fmt.Errorf("the fleet has findings:\n%s", strings.TrimSpace(fleet.Findings.Text()))
 	}
 	renderer := render.New()
 	var all set
@@ -122,4 +118,38 @@ func renderFleet(ctx context.Context, dir string) (set, error) {
 		all = append(all, objects)
 	}
 	return all, nil
+}
+
+func loadFleet(ctx context.Context, dir string) (*schema.Fleet, error) {
+	snapshot, err := schema.FromFS(os.DirFS(dir))
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := schema.NewLoader().Load(ctx, snapshot)
+	if err != nil {
+		return nil, err
+	}
+	if len(fleet.Findings) > 0 {
+		return nil, fmt.Errorf("the fleet has findings:\n%s", strings.TrimSpace(fleet.Findings.Text()))
+	}
+	return fleet, nil
+}
+
+// loadAndRender renders everything side by side and keeps nothing, as the
+// workers of Bayplan do.
+func loadAndRender(ctx context.Context, dir string) error {
+	fleet, err := loadFleet(ctx, dir)
+	if err != nil {
+		return err
+	}
+	renderer := render.New()
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, id := range fleet.SpaceIDs() {
+		group.Go(func() error {
+			_, err := renderer.Space(fleet, id)
+			return errors.Join(err, ctx.Err())
+		})
+	}
+	return group.Wait()
 }

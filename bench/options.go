@@ -20,6 +20,8 @@ type options struct {
 	// settle is how many spaces are pushed at once until all have settled, and
 	// files how many files are validated and rendered offline.
 	settle, files int
+	// runs is how often the first apply is measured; the best counts.
+	runs int
 	// pushes is how many commits change one container each.
 	pushes    int
 	scenarios []string
@@ -68,6 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&spaces, "spaces", "50,250", "sizes, in spaces of two containers and 16 objects")
 	flags.IntVar(&o.settle, "settle", 500, "spaces pushed at once until all have settled")
 	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline")
+	flags.IntVar(&o.runs, "runs", 1, "rounds of the first apply, of which each engine's best counts")
 	flags.IntVar(&o.pushes, "pushes", 100, "commits that change one container each")
 	flags.StringVar(&scenarios, "scenario", "", "only these, by commas: "+strings.Join(allScenarios(), ", "))
 	flags.StringVar(&o.out, "out", "", "write the report to this file too")
@@ -99,8 +102,8 @@ func (o *options) sizes(list string) error {
 	}
 	slices.Sort(o.spaces)
 	o.spaces = slices.Compact(o.spaces)
-	if o.settle < 1 || o.settle > maxSpaces || o.pushes < 1 || o.files < 1 || o.files > 2*maxSpaces {
-		return errors.New("-settle, -pushes and -files must be at least 1, and not more than a fleet holds")
+	if o.settle < 1 || o.settle > maxSpaces || o.runs < 1 || o.pushes < 1 || o.files < 1 || o.files > 2*maxSpaces {
+		return errors.New("-settle, -runs, -pushes and -files must be at least 1, and not more than a fleet holds")
 	}
 	return nil
 }

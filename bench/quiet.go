@@ -66,7 +66,7 @@ func (g *ground) repairs(ctx context.Context) (row, error) {
 			return r, err
 		}
 		d, err := e.repaired(ctx, g.cluster)
-		if wrong, ok := errors.AsType[endState](err); ok {
+		if wrong, ok := errors.AsType[endStateError](err); ok {
 			r.measured, r.verdict = wrong.Error(), invalid
 			return r, nil
 		}

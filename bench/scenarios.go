@@ -61,8 +61,9 @@ func (b *bench) newWork(ctx context.Context, spaces int, state schema.State) (*w
 	return w, errors.Join(w.want.write(w.objects), w.want.writeManifests(w.manifests))
 }
 
-// size runs the scenarios at one size: the other engines, each on a control
-// plane of its own, then Bayplan, which goes on with what it has applied.
+// size runs the scenarios at one size: in each round the other engines, each on
+// a control plane of its own, then Bayplan, which in the last round goes on with
+// what it has applied.
 func (b *bench) size(ctx context.Context, spaces int) error {
 	if !b.wants(scenarioApply) && !b.wants(scenarioQuiet) && !b.wants(scenarioChange) && !b.wants(scenarioReady) && !b.wants(scenarioStart) {
 		return nil
@@ -71,20 +72,35 @@ func (b *bench) size(ctx context.Context, spaces int) error {
 	if err != nil {
 		return err
 	}
-	var others rates
-	if b.wants(scenarioApply) {
-		if others, err = b.otherEngines(ctx, w); err != nil {
+	var first firsts
+	for round := range b.runs {
+		last := round == b.runs-1
+		if !last && !b.wants(scenarioApply) {
+			continue
+		}
+		if b.wants(scenarioApply) {
+			if err := b.otherEngines(ctx, w, &first); err != nil {
+				return err
+			}
+		}
+		err := b.withGround(ctx, w, func(g *ground) error {
+			if err := b.firstApply(ctx, g, &first); err != nil || !last {
+				return err
+			}
+			if b.wants(scenarioApply) {
+				b.report.add(first.rows(w)...)
+			}
+			return b.withBayplanApplied(ctx, g)
+		})
+		if err != nil {
 			return err
 		}
 	}
-	return b.withGround(ctx, w, func(g *ground) error { return b.withBayplanApplied(ctx, g, others) })
+	return nil
 }
 
 // withBayplanApplied runs what needs a Bayplan that has applied everything.
-func (b *bench) withBayplanApplied(ctx context.Context, g *ground, others rates) error {
-	if err := b.firstApply(ctx, g, others); err != nil {
-		return fmt.Errorf("first apply: %w", err)
-	}
+func (b *bench) withBayplanApplied(ctx context.Context, g *ground) error {
 	for _, s := range []struct {
 		name string
 		run  func(context.Context, *ground) ([]row, error)
@@ -112,7 +128,7 @@ func (b *bench) withBayplanApplied(ctx context.Context, g *ground, others rates)
 // accept adds the rows to the report once the end state is right; else they don't count.
 func (b *bench) accept(ctx context.Context, g *ground, rows []row) error {
 	err := g.check(ctx)
-	if wrong, ok := errors.AsType[endState](err); ok {
+	if wrong, ok := errors.AsType[endStateError](err); ok {
 		for i := range rows {
 			rows[i].verdict = invalid
 			rows[i].measured += "; " + wrong.Error()

@@ -66,7 +66,7 @@ func (e edit) repaired(ctx context.Context, c *cluster) (time.Duration, error) {
 			return time.Since(e.at), nil
 		}
 	}
-	return 0, endState{fmt.Errorf("a stranger's edit in %s was not repaired within a minute", e.space.Namespace())}
+	return 0, endStateError{fmt.Errorf("a stranger's edit in %s was not repaired within a minute", e.space.Namespace())}
 }
 
 func (e edit) watch(ctx context.Context, c *cluster) (watch.Interface, error) {
