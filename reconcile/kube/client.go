@@ -30,18 +30,19 @@ type client struct {
 	typed     map[kschema.GroupVersion]*rest.RESTClient
 	metadata  metadata.Interface
 	discovery discovery.DiscoveryInterfaceWithContext
-	ahead     *atomic.Int64
+	ahead     atomic.Int64
+	limit     *limit
 }
 
 func newClient(config *rest.Config, log *slog.Logger, options Options) (*client, error) {
-	c := &client{host: config.Host, fleet: fleet(options.Fleet), typed: map[kschema.GroupVersion]*rest.RESTClient{}, ahead: &atomic.Int64{}}
+	c := &client{host: config.Host, fleet: fleet(options.Fleet), typed: map[kschema.GroupVersion]*rest.RESTClient{}, limit: newLimit()}
 	config = rest.CopyConfig(config)
 	config.UserAgent = "bayplan/" + cmp.Or(options.Version, "devel")
-	// Priority and fairness on the server bounds us; a limit here only delays.
+	// A limit on the rate only delays; writes have one on what is in flight.
 	config.QPS = -1
 	config.RateLimiter = nil
 	config.WarningHandlerWithContext = warnings{log}
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &transport{next: next, ahead: c.ahead} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return newTransport(next, c) })
 	shared, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
@@ -82,6 +83,17 @@ func newTyped(config *rest.Config, shared *http.Client, gv kschema.GroupVersion)
 	return rest.RESTClientForConfigAndClient(config, shared)
 }
 
+// write begins a request that changes something, when the limit lets it. The
+// returned function ends it and must be called.
+func (c *client) write(ctx context.Context) (context.Context, func(), error) {
+	if err := c.limit.acquire(ctx); err != nil {
+		return nil, nil, err
+	}
+	// The time in the queue isn't the API server's.
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	return ctx, func() { cancel(); c.limit.release() }, nil
+}
+
 // place is where an object is or shall be.
 type place struct {
 	kind      kind
@@ -112,22 +124,28 @@ type applyMode struct {
 
 // apply sends the complete intent and returns the object as it then is.
 func (c *client) apply(ctx context.Context, p place, body []byte, mode applyMode) (object, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	ctx, done, err := c.write(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	options := &metav1.PatchOptions{FieldManager: schema.FieldManager, Force: &mode.force}
 	if mode.try {
 		options.DryRun = []string{metav1.DryRunAll}
 	}
 	result := p.kind.new()
-	err := c.request(p, http.MethodPatch).SetHeader("Content-Type", string(types.ApplyPatchType)).
+	err = c.request(p, http.MethodPatch).SetHeader("Content-Type", string(types.ApplyPatchType)).
 		VersionedParams(options, scheme.ParameterCodec).Body(body).Do(ctx).Into(result)
 	return result, err
 }
 
 // create makes the object, and fails when it exists.
 func (c *client) create(ctx context.Context, p place, o object) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	ctx, done, err := c.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	at := p
 	at.name = ""
 	return c.typed[p.kind.gvk.GroupVersion()].Post().
@@ -138,10 +156,13 @@ func (c *client) create(ctx context.Context, p place, o object) error {
 
 // merge sends a JSON merge patch in the name of managerGrace.
 func (c *client) merge(ctx context.Context, p place, body []byte) (object, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	ctx, done, err := c.write(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	result := p.kind.new()
-	err := c.request(p, http.MethodPatch).SetHeader("Content-Type", string(types.MergePatchType)).
+	err = c.request(p, http.MethodPatch).SetHeader("Content-Type", string(types.MergePatchType)).
 		VersionedParams(&metav1.PatchOptions{FieldManager: managerGrace}, scheme.ParameterCodec).Body(body).Do(ctx).Into(result)
 	return result, err
 }
@@ -155,8 +176,11 @@ func (c *client) read(ctx context.Context, p place) (*metav1.PartialObjectMetada
 
 // delete deletes what is at the place if it still is what the preconditions say.
 func (c *client) delete(ctx context.Context, p place, only metav1.Preconditions, dependents metav1.DeletionPropagation) error {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+	ctx, done, err := c.write(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	return c.metadata.Resource(p.kind.gvr()).Namespace(p.namespace).
 		Delete(ctx, p.name, metav1.DeleteOptions{Preconditions: &only, PropagationPolicy: &dependents})
 }

@@ -3,7 +3,6 @@ package kube
 import (
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,12 +25,12 @@ func TestBothClocksCount(t *testing.T) {
 				w.Header().Set("Date", time.Now().Add(test.ahead).UTC().Format(http.TimeFormat))
 			}))
 			defer server.Close()
-			c := &client{ahead: &atomic.Int64{}}
+			c := &client{limit: newLimit()}
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
-			response, err := (&transport{next: http.DefaultTransport, ahead: c.ahead}).RoundTrip(request)
+			response, err := newTransport(http.DefaultTransport, c).RoundTrip(request)
 			if err != nil {
 				t.Fatal(err)
 			}
