@@ -81,10 +81,13 @@ func packedBranches(file string) ([]string, error) {
 	return names, err
 }
 
+// errNoCommits is a repository in which nothing was ever committed.
+var errNoCommits = errors.New("no commits")
+
 // noBranch says what there is instead of the branch.
 func noBranch(branch string, names []string) error {
 	if len(names) == 0 {
-		return schema.Errorf(schema.NotFound, "has no commits on %s; push one", branch)
+		return schema.Errorf(schema.NotFound, "has %w on %s; push one", errNoCommits, branch)
 	}
 	const most = 10
 	list := strings.Join(names[:min(len(names), most)], ", ")

@@ -22,13 +22,13 @@ import (
 	"bayplan.dev/schema"
 )
 
-// wire is one conversation with git-upload-pack. go-git's own transports
+// wire is one conversation with git-upload-pack or git-receive-pack. go-git's own transports
 // don't end with their context, follow redirects with credentials in hand and
 // take as much as they are sent, so only its packets and packs are used.
 type wire interface {
 	// advertise opens the conversation: the other side lists what it has.
 	advertise(ctx context.Context) (io.ReadCloser, error)
-	// request sends what is wanted; the answer holds the pack.
+	// request sends what is wanted or pushed; the answer holds the pack or the report.
 	request(ctx context.Context, body []byte) (io.ReadCloser, error)
 	io.Closer
 }
@@ -41,14 +41,14 @@ const maxHaves = 64
 // fetch brings the branch's commit and what it needs into the store and
 // returns its hash. have is what the store holds completely, or "".
 func (r *Repo) fetch(ctx context.Context, into *store, have string) (string, error) {
-	w, err := r.connect(ctx)
+	w, err := r.connect(ctx, uploadPack)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = w.Close() }()
 	refs, err := advertised(ctx, w)
 	if err != nil {
-		return "", r.explain(err)
+		return "", r.explain("fetch from", err)
 	}
 	branches := branchesOf(refs)
 	tip := branches[r.remote.Branch]
@@ -64,28 +64,38 @@ func (r *Repo) fetch(ctx context.Context, into *store, have string) (string, err
 	}
 	answer, err := w.request(ctx, body)
 	if err != nil {
-		return "", r.explain(err)
+		return "", r.explain("fetch from", err)
 	}
 	if err := errors.Join(into.addPack(answer, refs.Capabilities), answer.Close()); err != nil {
-		return "", fmt.Errorf("%w: %w", errAdd, r.explain(err))
+		return "", fmt.Errorf("%w: %w", errAdd, r.explain("fetch from", err))
 	}
 	return tip, into.setBranch(r.remote.Branch, tip)
 }
 
-func (r *Repo) connect(ctx context.Context) (wire, error) {
+func (r *Repo) connect(ctx context.Context, service string) (wire, error) {
 	if r.address.scheme == schemeSSH {
-		return dialSSH(ctx, r.address, &r.remote, r.options.MaxBytes)
+		w, err := dialSSH(ctx, r.address, &r.remote, r.options.MaxBytes)
+		if err != nil {
+			return nil, err
+		}
+		w.service = service
+		return w, nil
 	}
-	return newHTTPWire(r.address, &r.remote, r.options.MaxBytes)
+	w, err := newHTTPWire(r.address, &r.remote, r.options.MaxBytes)
+	if err != nil {
+		return nil, err
+	}
+	w.service = service
+	return w, nil
 }
 
 // explain gives errors without a code one, and keeps secrets out of all.
-func (r *Repo) explain(err error) error {
+func (r *Repo) explain(doing string, err error) error {
 	if schema.CodeOf(err) != schema.Internal {
 		return err
 	}
 	password, _ := r.remote.password() // only to hide it: without it there is nothing to hide
-	return schema.Errorf(schema.Unavailable, "fetch from %s: %s", r.address.host, redact(err.Error(), password))
+	return schema.Errorf(schema.Unavailable, "%s %s: %s", doing, r.address.host, redact(err.Error(), password))
 }
 
 // advertised reads the list of references.

@@ -86,6 +86,8 @@ type Host struct {
 	slots   chan struct{}
 	// sweep asks for a look at the number of packs.
 	sweep Trigger
+	// pushes are those that are being received.
+	pushes crowd
 }
 
 // NewHost takes the data folder, mends what a killed server left behind and

@@ -21,6 +21,7 @@ const uploadPack = "git-upload-pack"
 
 // httpWire speaks Git's smart protocol over HTTP.
 type httpWire struct {
+	service  string
 	client   *http.Client
 	base     string
 	host     string
@@ -79,7 +80,7 @@ func (w *httpWire) redirect(req *http.Request, via []*http.Request) error {
 const infoRefs = "/info/refs"
 
 func (w *httpWire) advertise(ctx context.Context) (io.ReadCloser, error) {
-	res, err := w.do(ctx, http.MethodGet, infoRefs+"?service="+uploadPack, nil)
+	res, err := w.do(ctx, http.MethodGet, infoRefs+"?service="+w.service, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -87,15 +88,15 @@ func (w *httpWire) advertise(ctx context.Context) (io.ReadCloser, error) {
 		moved := url.URL{Scheme: res.Request.URL.Scheme, Host: res.Request.URL.Host, Path: path}
 		w.base = moved.String()
 	}
-	return w.limit(res, "application/x-"+uploadPack+"-advertisement")
+	return w.limit(res, "application/x-"+w.service+"-advertisement")
 }
 
 func (w *httpWire) request(ctx context.Context, body []byte) (io.ReadCloser, error) {
-	res, err := w.do(ctx, http.MethodPost, "/"+uploadPack, body)
+	res, err := w.do(ctx, http.MethodPost, "/"+w.service, body)
 	if err != nil {
 		return nil, err
 	}
-	return w.limit(res, "application/x-"+uploadPack+"-result")
+	return w.limit(res, "application/x-"+w.service+"-result")
 }
 
 func (w *httpWire) do(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
@@ -105,7 +106,7 @@ func (w *httpWire) do(ctx context.Context, method, path string, body []byte) (*h
 	}
 	req.Header.Set("User-Agent", "git/bayplan")
 	if body != nil {
-		req.Header.Set("Content-Type", "application/x-"+uploadPack+"-request")
+		req.Header.Set("Content-Type", "application/x-"+w.service+"-request")
 	}
 	if w.password != "" {
 		req.SetBasicAuth(w.username, string(w.password))

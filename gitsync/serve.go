@@ -106,6 +106,8 @@ func (h *Host) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 	if pushes {
 		// A success must not be heard before it is durable.
 		call.before = h.persist
+		h.pushes.enter()
+		defer h.pushes.leave()
 		defer h.sweep.Poke()
 		defer h.options.Pushed.Poke()
 	}

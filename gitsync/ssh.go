@@ -20,8 +20,9 @@ import (
 
 const handshakeTimeout = 20 * time.Second
 
-// sshWire speaks Git's protocol with a git-upload-pack on the other side.
+// sshWire speaks Git's protocol with the service on the other side.
 type sshWire struct {
+	service string
 	client  *ssh.Client
 	session *ssh.Session
 	stop    func() bool
@@ -156,8 +157,8 @@ func (w *sshWire) advertise(context.Context) (io.ReadCloser, error) {
 		return nil, err
 	}
 	w.out = &capped{r: out, left: &w.left, from: w.address.host}
-	if err := session.Start(uploadPack + " " + quote(w.address.path)); err != nil {
-		return nil, schema.Errorf(schema.Unavailable, "%s doesn't run %s: %w", w.address.host, uploadPack, err)
+	if err := session.Start(w.service + " " + quote(w.address.path)); err != nil {
+		return nil, schema.Errorf(schema.Unavailable, "%s doesn't run %s: %w", w.address.host, w.service, err)
 	}
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(w.out, first); err != nil {
@@ -183,8 +184,8 @@ func (w *sshWire) request(_ context.Context, body []byte) (io.ReadCloser, error)
 	return io.NopCloser(w.out), nil
 }
 
-// Close hangs up. A git-upload-pack that was asked for nothing ends when it is
-// told so by a flush.
+// Close hangs up. A git that was asked for nothing ends when it is told so by
+// a flush.
 func (w *sshWire) Close() error {
 	defer w.stop()
 	if w.session != nil {

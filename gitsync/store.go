@@ -40,6 +40,9 @@ type store struct {
 	layers []*filesystem.Storage
 	closed bool
 
+	// fresh are objects that this process wrote: reading them needs no new handles.
+	fresh freshObjects
+
 	// suspect is set once anything read proved to be missing or damaged.
 	suspect atomic.Bool
 }
@@ -62,6 +65,9 @@ func (s *store) read(kind plumbing.ObjectType, hash string, limit int64) ([]byte
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if content, ok := s.fresh.get(kind, hash, limit); ok {
+		return content, nil
+	}
 	content, err := s.attempt(kind, plumbing.NewHash(hash), limit)
 	if err == nil || schema.CodeOf(err) == schema.Exceeded {
 		return content, err
