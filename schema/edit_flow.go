@@ -20,6 +20,7 @@ func (e *editor) flowMapping(p place, want map[string]any) bool {
 	if !ok {
 		return false
 	}
+	json := quotesNames(p.node)
 	given := make(map[string]bool, len(all))
 	gone := make([]bool, len(all))
 	kept := 0
@@ -31,7 +32,7 @@ func (e *editor) flowMapping(p place, want map[string]any) bool {
 			continue
 		}
 		kept++
-		below := place{node: x.value, order: p.order.child(x.name), after: x.after, depth: p.depth + 1, flow: true}
+		below := place{node: x.value, order: p.order.child(x.name), after: x.after, depth: p.depth + 1, flow: true, json: json}
 		if !e.set(below, value) {
 			return false
 		}
@@ -44,11 +45,31 @@ func (e *editor) flowMapping(p place, want map[string]any) bool {
 	for _, group := range groups(all, given, want, p.order) {
 		var parts []string
 		for _, name := range group.names {
-			parts = append(parts, flowKey(name)+": "+flow(want[name], p.order.child(name), true))
+			field := flowIn(json, map[string]any{name: want[name]}, p.order)
+			parts = append(parts, field[1:len(field)-1])
 		}
 		e.addFlow(all, group.behind, parts)
 	}
 	return true
+}
+
+// quotesNames says whether all names of a mapping stand in double quotes, as JSON
+// wants them.
+func quotesNames(node *yaml.Node) bool {
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if node.Content[i].Style&yaml.DoubleQuotedStyle == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// flowIn writes a value on one line as its neighbours are.
+func flowIn(json bool, value any, o *order) string {
+	if json {
+		return quotedFlow(value, o)
+	}
+	return flow(value, o, true)
 }
 
 func (e *editor) flowList(p place, want []any) bool {
@@ -66,7 +87,7 @@ func (e *editor) flowList(p place, want []any) bool {
 	old, fresh := all[head:len(all)-tail], want[head:len(want)-tail]
 	if len(old) == len(fresh) {
 		for i, x := range old {
-			if !e.set(place{node: x.value, order: o, depth: p.depth + 1, flow: true}, fresh[i]) {
+			if !e.set(place{node: x.value, order: o, depth: p.depth + 1, flow: true, json: p.json}, fresh[i]) {
 				return false
 			}
 		}
@@ -82,7 +103,7 @@ func (e *editor) flowList(p place, want []any) bool {
 	e.removeFlow(all, gone)
 	var parts []string
 	for _, v := range fresh {
-		parts = append(parts, flow(v, o, true))
+		parts = append(parts, flowIn(p.json, v, o))
 	}
 	e.addFlow(all, head-1, parts)
 	return true

@@ -20,6 +20,8 @@ import (
 type scribe struct {
 	*rand.Rand
 	notes int
+	// chunks are the lines of fields in block style, by their paths.
+	chunks map[string]string
 }
 
 // pick returns one of some texts.
@@ -60,7 +62,7 @@ func (s *scribe) value(depth int) any {
 }
 
 // text writes what stands behind a colon or dash at indent, lines included.
-func (s *scribe) text(v any, indent int) string {
+func (s *scribe) text(v any, path fieldPath, indent int) string {
 	pad := "\n" + strings.Repeat(" ", indent+2)
 	tail := s.pick("", "", "  "+s.note())
 	above := s.pick("", "", "", pad+s.note(), "\n")
@@ -71,7 +73,10 @@ func (s *scribe) text(v any, indent int) string {
 		}
 		out := tail
 		for _, name := range slices.Sorted(maps.Keys(v)) {
-			out += above + pad + s.quoted(name) + ":" + s.text(v[name], indent+2)
+			below := path.with(name)
+			chunk := pad[1:] + s.quoted(name) + ":" + s.text(v[name], below, indent+2) + "\n"
+			s.chunks[strings.Join(below, "\x00")] = chunk
+			out += above + "\n" + chunk[:len(chunk)-1]
 		}
 		return out
 	case []any:
@@ -80,7 +85,7 @@ func (s *scribe) text(v any, indent int) string {
 		}
 		out := tail
 		for _, e := range v {
-			out += above + pad + "-" + s.text(e, indent+2)
+			out += above + pad + "-" + s.text(e, path.with("0"), indent+2)
 		}
 		return out
 	case string:
@@ -187,13 +192,36 @@ func decodeYAML(t *testing.T, data string) any {
 	return v
 }
 
+// checkKept reports the fields that no patch names and that don't have the lines
+// any more that they had.
+func (s *scribe) checkKept(t *testing.T, path fieldPath, value, patch any, got string) {
+	t.Helper()
+	fields, isMap := value.(map[string]any)
+	change, isPatch := patch.(map[string]any)
+	if !isMap || !isPatch {
+		return
+	}
+	for name, v := range fields {
+		below := path.with(name)
+		p, named := change[name]
+		chunk := s.chunks[strings.Join(below, "\x00")]
+		if !named && !strings.Contains(got, chunk) {
+			t.Errorf("the lines of %s have changed:\n%s", below, chunk)
+		}
+		if named {
+			s.checkKept(t, below, v, p, got)
+		}
+	}
+}
+
 // TestEditProperty: an edit means what the patch means, and every field that the
 // patch doesn't name keeps its lines, comments included.
 func TestEditProperty(t *testing.T) {
 	for seed := range uint64(3000) {
 		s := &scribe{Rand: rand.New(rand.NewPCG(seed, 7))} //nolint:gosec // the same documents each time
+		s.chunks = map[string]string{}
 		head := "# head\napiVersion: bayplan.dev/v1\nkind: Container\nmetadata: {name: web} # it\nspec: # this\n"
-		spec, chunks := map[string]any{}, map[string]string{}
+		spec := map[string]any{}
 		var names []string
 		for range 1 + s.IntN(5) {
 			name := s.name()
@@ -202,11 +230,11 @@ func TestEditProperty(t *testing.T) {
 			}
 			spec[name] = s.value(3)
 			names = append(names, name)
-			chunks[name] = "  " + s.quoted(name) + ":" + s.text(spec[name], 2) + "\n"
+			s.chunks[name] = "  " + s.quoted(name) + ":" + s.text(spec[name], fieldPath{name}, 2) + "\n"
 		}
 		document := head
 		for _, name := range names {
-			document += s.pick("", "  "+s.note()+"\n", "\n") + chunks[name]
+			document += s.pick("", "  "+s.note()+"\n", "\n") + s.chunks[name]
 		}
 		other := "---\n# other\nkind: Container\nmetadata:\n  name: other\nspec: {a: [1, 2]}\n"
 		patch := map[string]any{}
@@ -230,10 +258,9 @@ func TestEditProperty(t *testing.T) {
 		if diff := cmp.Diff(applied(before, map[string]any{"spec": patch}), decodeYAML(t, got)); diff != "" {
 			t.Fatalf("seed %d: meaning (-want +got):\n%s\n%s", seed, diff, got)
 		}
-		for _, name := range names {
-			if _, named := patch[name]; !named && !strings.Contains(got, chunks[name]) {
-				t.Fatalf("seed %d: the lines of %s have changed from\n%s\nto\n%s\npatch %v", seed, name, document, got, patch)
-			}
+		s.checkKept(t, nil, spec, patch, got)
+		if t.Failed() {
+			t.Fatalf("seed %d: from\n%s\nto\n%s\npatch %v", seed, document, got, patch)
 		}
 	}
 }

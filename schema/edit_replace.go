@@ -60,6 +60,9 @@ func (e *editor) keepsFlow(node *yaml.Node, want any) bool {
 
 // inline writes a value on one line, a text in the quotes that the old one had.
 func (e *editor) inline(p place, want any) string {
+	if p.json {
+		return quotedFlow(want, p.order)
+	}
 	s, ok := want.(string)
 	if !ok || p.node.Kind != yaml.ScalarNode || p.node.Tag != tagString {
 		return flow(want, p.order, p.flow || len(p.node.Content) > 0)

@@ -114,8 +114,9 @@ type place struct {
 	indent int // of the key or dash
 	depth  int
 	flow   bool // inside of braces or brackets
+	json   bool // and written as JSON
 	item   bool // behind a dash
-	root   bool
+	root   bool // the document itself
 }
 
 // set makes the value at a place mean want, with as little change as possible.

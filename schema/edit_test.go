@@ -2,6 +2,7 @@ package schema
 
 import (
 	"encoding/json"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -213,5 +214,76 @@ func TestCanonicalPath(t *testing.T) {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// TestEditRefuses: what a call can hold and no file may is Invalid, and nothing
+// is returned.
+func TestEditRefuses(t *testing.T) {
+	deep := any("x")
+	for range maxDepth + 1 {
+		deep = map[string]any{"a": deep}
+	}
+	round := map[string]any{}
+	round["a"] = round
+	for name, patch := range map[string]map[string]any{
+		"deep":      {"a": deep},
+		"round":     round,
+		"large":     {"image": strings.Repeat("a", maxFileSize)},
+		"many":      {"args": make([]any, maxNodes)},
+		"not UTF-8": {"image": "\xff"},
+		"bad name":  {"\xff": "a"},
+		"long name": {strings.Repeat("a", maxKey): "a"},
+		"no number": {"a": math.NaN()},
+		"a channel": {"a": make(chan int)},
+		"not JSON":  {"a": json.Number("one")},
+	} {
+		out, err := Edit([]byte(webFile), DocumentRef{KindContainer, "web"}, patch)
+		if CodeOf(err) != Invalid || out != nil {
+			t.Errorf("%s: got %d bytes and %v, want an Invalid error", name, len(out), err)
+		}
+	}
+	for name, file := range map[string]string{
+		"large":     webFile + strings.Repeat("#\n", maxFileSize/2),
+		"not UTF-8": webFile + "# \xff\n",
+		"BOM":       "\ufeff" + webFile,
+		"line":      webFile + "# \u2028\n",
+		"alias":     webFile + "x: *a\n",
+		"merge key": webFile + "x: {<<: {a: b}}\n",
+	} {
+		out, err := Edit([]byte(file), DocumentRef{KindContainer, "web"}, map[string]any{"state": "Stopped"})
+		if CodeOf(err) != Invalid || out != nil {
+			t.Errorf("%s: got %q and %v, want an Invalid error", name, out, err)
+		}
+	}
+}
+
+// TestEditTypes: values may be those of Go as well as those of JSON.
+func TestEditTypes(t *testing.T) {
+	got, err := Edit([]byte("kind: Space\nmetadata: {name: shop}\n"), DocumentRef{KindSpace, "shop"}, map[string]any{
+		"a": 1, "b": int32(2), "c": int64(3), "d": 4.0, "e": 0.25, "f": json.Number("5"),
+		"g": []string{"x"}, "h": map[string]string{"k": "v"}, "i": StateStopped, "j": struct{ A *int }{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `kind: Space
+metadata: {name: shop}
+spec:
+  a: 1
+  b: 2
+  c: 3
+  d: 4
+  e: 0.25
+  f: 5
+  g:
+    - x
+  h:
+    k: v
+  i: Stopped
+  j: {}
+`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("file (-want +got):\n%s", diff)
 	}
 }

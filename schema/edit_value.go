@@ -18,9 +18,9 @@ import (
 // number is how a number is written.
 type number string
 
-// maxKey bounds the names of fields that are written, in bytes: YAML allows no
-// more than 1024 characters before a colon, escapes included.
-const maxKey = 250
+// maxKey bounds the names of fields as they are written, in bytes: YAML allows
+// no more than 1024 characters before a colon, escapes and quotes included.
+const maxKey = 1000
 
 // plainNode is what a node means.
 func plainNode(node *yaml.Node, o *order) any {
@@ -57,7 +57,7 @@ func plainNode(node *yaml.Node, o *order) any {
 func plainMap(fields map[string]any, o *order, depth int) (map[string]any, error) {
 	out := make(map[string]any, len(fields))
 	for name, v := range fields {
-		if len(name) > maxKey || !utf8.ValidString(name) {
+		if !utf8.ValidString(name) || len(doubleQuoted(name)) > maxKey {
 			return nil, Errorf(Invalid, "the field %q has too long a name or is no text", brief(name))
 		}
 		value, err := plain(v, o.child(name), depth+1)

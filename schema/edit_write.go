@@ -119,6 +119,28 @@ func flow(value any, o *order, inside bool) string {
 	return fmt.Sprint(value)
 }
 
+// quotedFlow writes a value as JSON, which is YAML too, for the files of those
+// who write it so.
+func quotedFlow(value any, o *order) string {
+	switch v := value.(type) {
+	case map[string]any:
+		var parts []string
+		for _, name := range o.sorted(v) {
+			parts = append(parts, doubleQuoted(name)+": "+quotedFlow(v[name], o.child(name)))
+		}
+		return "{" + strings.Join(parts, ", ") + "}"
+	case []any:
+		var parts []string
+		for _, e := range v {
+			parts = append(parts, quotedFlow(e, o.entries()))
+		}
+		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		return doubleQuoted(v)
+	}
+	return flow(value, o, true)
+}
+
 // flowKey writes the name of a field so that it can stand everywhere.
 func flowKey(name string) string { return text(name, true, false) }
 
@@ -172,8 +194,6 @@ func doubleQuoted(s string) string {
 			b.WriteString(`\t`)
 		case unicode.IsPrint(r):
 			b.WriteRune(r)
-		case r <= 0xff:
-			fmt.Fprintf(&b, `\x%02x`, r)
 		case r <= 0xffff:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
