@@ -122,6 +122,9 @@ func (s *source) edit(at DocumentRef, patch map[string]any) ([]byte, error) {
 	root := s.roots[index]
 	old := plainNode(root, order)
 	want := merge(old, map[string]any{"spec": change})
+	if _, spec := step(root, "spec"); spec == nil && reflect.DeepEqual(merge(nil, change), map[string]any{}) {
+		want = old // a patch that only removes makes no spec
+	}
 	if reflect.DeepEqual(old, want) {
 		return slices.Clone(s.data), nil
 	}

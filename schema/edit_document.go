@@ -52,18 +52,16 @@ func (s *source) verifyRemoved(out []byte, index int) error {
 // cutDocument removes the lines from the marker before a document to the next
 // one. Comments at the top of a file that a blank line sets apart stay.
 func cutDocument(file []byte, root *yaml.Node) []byte {
-	var before, after []byte
-	number, marked := 0, false
-	inside := false
-	var part []byte
+	var before, part, after []byte
+	number, marked, found := 0, false, false
 	flush := func() {
 		switch {
-		case number >= root.Line && !inside:
-			inside = true
+		case number >= root.Line && !found:
+			found = true
 			if !marked {
 				before = append(before, header(part)...)
 			}
-		case inside:
+		case found:
 			after = append(after, part...)
 		default:
 			before = append(before, part...)

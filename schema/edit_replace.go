@@ -105,9 +105,9 @@ func (e *editor) replaceText(p place, end int, inline, lines string) bool {
 	header := start + len(strings.Fields(e.src[start:])[0])
 	e.splice(p.after, header, inline)
 	from := e.nextLine(start)
-	to := max(from, e.nextLine(end))
-	if end < from {
-		to = from
+	to := from
+	if end > from {
+		to = e.nextLine(end)
 	}
 	e.splice(from, to, lines)
 	return true

@@ -76,7 +76,7 @@ func (e *editor) endOfScalar(node *yaml.Node, start int) (int, bool) {
 		n := closingQuote(e.src[start:])
 		return start + n, n > 0
 	case node.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0:
-		return e.endOfBlock(start), true
+		return e.endOfBlock(node.Value, start), true
 	}
 	return e.endOfPlain(node.Value, start)
 }
@@ -97,11 +97,13 @@ func (e *editor) endOfPlain(value string, end int) (int, bool) {
 	return end, true
 }
 
-// endOfBlock is the end of the last line of a literal or folded text.
-func (e *editor) endOfBlock(start int) int {
-	header := e.lineText(start)
-	keep := strings.Contains(strings.Fields(header[start-e.lineStart(start):])[0], "+")
-	end, indent := start+len(strings.Fields(e.src[start:])[0]), -1
+// endOfBlock is the end of the last line of a literal or folded text. Blank
+// lines below it are its own only where its header says so.
+func (e *editor) endOfBlock(value string, start int) int {
+	header := strings.Fields(e.src[start:])[0]
+	keep := strings.Contains(header, "+")
+	empty := strings.Trim(value, "\n") == ""
+	end, indent := start+len(header), -1
 	for i := e.nextLine(start); i < len(e.src); i = e.nextLine(i) {
 		line := e.lineText(i)
 		width := len(line) - len(strings.TrimLeft(line, " "))
@@ -110,7 +112,7 @@ func (e *editor) endOfBlock(start int) int {
 			indent = width
 		}
 		switch {
-		case !blank && (width < indent || width == 0):
+		case !blank && (empty || width < indent || width == 0):
 			return end
 		case !blank || keep || indent >= 0 && width > indent:
 			end = i + len(line)
@@ -143,9 +145,6 @@ func (e *editor) own(i int) bool {
 // indent and ends at end: comments below it that are indented deeper are its own.
 func (e *editor) upTo(end, indent int) int {
 	to := e.nextLine(end)
-	if end > 0 && end == e.lineStart(end) && e.src[end-1] == '\n' && end == len(e.src) {
-		to = end
-	}
 	for i := to; i < len(e.src); i = e.nextLine(i) {
 		line := e.lineText(i)
 		rest := strings.TrimLeft(line, " ")
