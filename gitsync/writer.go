@@ -280,7 +280,7 @@ func (w *Writer) base(ctx context.Context, items []*item) (schema.Snapshot, erro
 		unknown = unknown || len(i.sent) > 0
 	}
 	for {
-		base, err := w.head(patience)
+		base, err := w.head(ctx)
 		if err == nil || !unknown || patience.Err() != nil {
 			return base, err
 		}

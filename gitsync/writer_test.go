@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,8 @@ func running(t testing.TB, w *Writer) *Writer {
 	})
 	return w
 }
+
+func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // writing is a change that writes one file.
 func writing(path, content string) Change {
