@@ -139,8 +139,18 @@ func (b *bench) pass(ctx context.Context, c *cluster, w *work, e engineRow, run 
 	if err != nil {
 		return e, err
 	}
+	busy, err := c.componentCPU()
+	if err != nil {
+		return e, err
+	}
 	if e.cost, err = run(ctx, c.engineConfig); err != nil {
 		return e, err
+	}
+	if e.server, err = c.componentCPU(); err != nil {
+		return e, err
+	}
+	for name := range e.server {
+		e.server[name] -= busy[name]
 	}
 	after, err := c.requests(ctx)
 	if err != nil {

@@ -103,7 +103,7 @@ func TestReportTellsWhatIsWrong(t *testing.T) {
 	if r.invalid() {
 		t.Error("a good report is invalid")
 	}
-	r.engines = append(r.engines, engineRow{engine: "raw", objects: 10, cost: cost{Seconds: 2}, wrong: endStateError{errors.New("gone")}})
+	r.engines = append(r.engines, engineRow{engine: "raw", objects: 10, cost: cost{Seconds: 2}, server: map[string]time.Duration{"etcd": time.Second, "kwok": time.Second}, wrong: endStateError{errors.New("gone")}})
 	if !r.invalid() {
 		t.Error("a wrong end state is not invalid")
 	}
@@ -111,7 +111,7 @@ func TestReportTellsWhatIsWrong(t *testing.T) {
 	if err := r.print(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| what | must | measured |  | pass |", "| raw |  | 10 | 2.0 s | 5 | none |", "INVALID: end state: gone"} {
+	for _, want := range []string{"| what | must | measured |  | pass |", "| raw |  | 10 | 2.0 s | 5 | none |", "2.0 s: etcd 1.0, kwok 1.0", "INVALID: end state: gone"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}

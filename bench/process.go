@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -52,6 +53,31 @@ func usageOf(pid int) (usage, error) {
 	}
 	u.rss, u.peakRSS = statusMiB(status, "VmRSS:"), statusMiB(status, "VmHWM:")
 	return u, nil
+}
+
+// componentCPU is the CPU time that each process of the control plane has used.
+func (c *cluster) componentCPU() (map[string]time.Duration, error) {
+	files, err := filepath.Glob(filepath.Join(c.dir, "run", "*.pid"))
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]time.Duration{}
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // below the run's own folder
+		if err != nil {
+			return nil, err
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		u, err := usageOf(pid)
+		if err != nil {
+			return nil, err
+		}
+		used[strings.TrimSuffix(filepath.Base(file), ".pid")] = u.cpu
+	}
+	return used, nil
 }
 
 func statusMiB(status []byte, field string) float64 {

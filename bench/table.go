@@ -4,7 +4,10 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
+	"time"
 )
 
 // row is one line of what must be and what was measured.
@@ -32,7 +35,9 @@ type engineRow struct {
 	objects      int
 	cost         cost
 	requests     requests
-	wrong        error
+	// server is the CPU time of the control plane's processes meanwhile.
+	server map[string]time.Duration
+	wrong  error
 }
 
 // report is what is printed.
@@ -75,8 +80,8 @@ func (r *report) print(w io.Writer) error {
 	}
 	if len(r.engines) > 0 {
 		_, _ = fmt.Fprintln(b)
-		line("engine", "work", "objects", "time", "objects/s", "requests", "CPU", "peak memory", "end state")
-		line("---", "---", "---:", "---:", "---:", "---", "---:", "---:", "---")
+		line("engine", "work", "objects", "time", "objects/s", "requests", "CPU", "peak memory", "control plane's CPU", "end state")
+		line("---", "---", "---:", "---:", "---:", "---", "---:", "---:", "---", "---")
 	}
 	for _, e := range r.engines {
 		state := "right"
@@ -84,9 +89,20 @@ func (r *report) print(w io.Writer) error {
 			state = invalid + ": " + strings.ReplaceAll(e.wrong.Error(), "\n", " ")
 		}
 		line(e.engine, e.work, fmt.Sprint(e.objects), fmt.Sprintf("%.1f s", e.cost.Seconds), fmt.Sprintf("%.0f", e.rate()),
-			e.requests.String(), fmt.Sprintf("%.1f s", e.cost.CPUSeconds), fmt.Sprintf("%.0f MiB", e.cost.PeakMiB), state)
+			e.requests.String(), fmt.Sprintf("%.1f s", e.cost.CPUSeconds), fmt.Sprintf("%.0f MiB", e.cost.PeakMiB), e.serverCPU(), state)
 	}
 	return b.Flush()
+}
+
+// serverCPU is "12.3 s: etcd 2.0, kube-apiserver 8.1, …".
+func (e engineRow) serverCPU() string {
+	var all time.Duration
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(e.server)) {
+		all += e.server[name]
+		parts = append(parts, fmt.Sprintf("%s %.1f", name, e.server[name].Seconds()))
+	}
+	return fmt.Sprintf("%s: %s", seconds(all), strings.Join(parts, ", "))
 }
 
 // rate is objects a second.
