@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/applyconfigurations"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -54,6 +55,8 @@ type Cluster struct {
 	shape   shape
 	view    *view
 	watches []*watch
+	// differences counts what the sweep found that no watch has told.
+	differences prometheus.Counter
 }
 
 var _ http.RoundTripper = (*transport)(nil)
@@ -74,12 +77,19 @@ func New(config *rest.Config, options Options) (*Cluster, error) {
 		shape:  shape{fleet: fleet(options.Fleet), converter: applyconfigurations.NewTypeConverter(scheme.Scheme)},
 		view:   newView(options),
 	}
+	c.differences = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "bayplan_sweep_differences_total",
+		Help: "Objects that were otherwise than the watches had told.",
+	})
 	c.watches = c.newWatches()
 	return c, nil
 }
 
-// Run keeps the watches open until ctx ends. They recover from whatever
-// happens to the API server by themselves.
+// Metrics are the cluster's figures, to be registered with Prometheus.
+func (c *Cluster) Metrics() prometheus.Collector { return c.differences }
+
+// Run keeps the watches open until ctx ends, and slowly checks what they tell.
+// They recover from whatever happens to the API server by themselves.
 func (c *Cluster) Run(ctx context.Context) error {
 	var group errgroup.Group
 	for _, w := range c.watches {
@@ -88,6 +98,13 @@ func (c *Cluster) Run(ctx context.Context) error {
 			return nil
 		})
 	}
+	group.Go(func() error {
+		if c.Synced(ctx) == nil {
+			s := c.newSweep()
+			s.run(ctx, s.step)
+		}
+		return nil
+	})
 	return group.Wait()
 }
 
