@@ -102,7 +102,7 @@ func (e *editor) replaceText(p place, end int, inline, lines string) bool {
 	if e.lineStart(start) != e.lineStart(p.after) {
 		return false
 	}
-	header := start + len(strings.Fields(e.src[start:])[0])
+	header := start + len(e.word(start))
 	e.splice(p.after, header, inline)
 	from := e.nextLine(start)
 	to := from
@@ -124,7 +124,7 @@ func (e *editor) replaceBlock(p place, end int, inline, lines string) bool {
 		if e.lineStart(tag) != e.lineStart(p.after) {
 			return false
 		}
-		head = tag + strings.IndexAny(e.src[tag:], " \t\r\n")
+		head = tag + len(e.word(tag))
 	}
 	e.splice(p.after, head, inline)
 	e.splice(e.lineStart(first), e.upTo(end, max(p.indent, 0)), lines)

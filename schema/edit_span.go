@@ -11,7 +11,26 @@ import (
 // offset is where a node begins, in bytes.
 func (e *editor) offset(node *yaml.Node) int {
 	start := e.lines[node.Line-1]
-	return start + byteOffset(e.src[start:e.nextLine(start)], node.Column-1)
+	characters, known := e.characters[node.Line]
+	if !known {
+		line := e.src[start:e.nextLine(start)]
+		for i := range line {
+			characters = append(characters, i)
+		}
+		e.characters[node.Line] = characters
+	}
+	if node.Column > len(characters) {
+		return e.nextLine(start)
+	}
+	return start + characters[node.Column-1]
+}
+
+// word is the text from an offset to the next white space.
+func (e *editor) word(i int) string {
+	if n := strings.IndexAny(e.src[i:], " \t\r\n"); n >= 0 {
+		return e.src[i : i+n]
+	}
+	return e.src[i:]
 }
 
 // body is where what a node holds begins, behind its tag.
@@ -20,7 +39,7 @@ func (e *editor) body(node *yaml.Node) int {
 	if node.Style&yaml.TaggedStyle == 0 || !strings.HasPrefix(e.src[start:], "!") {
 		return start
 	}
-	return e.skip(start + strings.IndexAny(e.src[start:]+" ", " \t\r\n"))
+	return e.skip(start + len(e.word(start)))
 }
 
 // skip goes over white space, line ends and comments.
@@ -100,7 +119,7 @@ func (e *editor) endOfPlain(value string, end int) (int, bool) {
 // endOfBlock is the end of the last line of a literal or folded text. Blank
 // lines below it are its own only where its header says so.
 func (e *editor) endOfBlock(value string, start int) int {
-	header := strings.Fields(e.src[start:])[0]
+	header := e.word(start)
 	keep := strings.Contains(header, "+")
 	empty := strings.Trim(value, "\n") == ""
 	end, indent := start+len(header), -1

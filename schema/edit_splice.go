@@ -17,16 +17,19 @@ type splice struct {
 
 // editor collects the splices that make a document mean something else.
 type editor struct {
-	src     string // ends with a line end
-	cut     bool   // whether that was added
-	lines   []int  // where lines begin
-	write   writer
-	depth   int
-	splices []splice
+	src   string // ends with a line end
+	cut   bool   // whether that was added
+	lines []int  // where lines begin
+	// characters are where those of a line begin in it, by its number: a file may
+	// be one long line, and looking for columns would read it over and over.
+	characters map[int][]int
+	write      writer
+	depth      int
+	splices    []splice
 }
 
 func newEditor(data []byte, root *yaml.Node, t try) *editor {
-	e := &editor{src: string(data), depth: t.depth}
+	e := &editor{src: string(data), depth: t.depth, characters: map[int][]int{}}
 	e.write = writer{eol: lineEnd(data), blocks: t.blocks}
 	e.write.step, e.write.dash = habits(root)
 	if !bytes.HasSuffix(data, []byte("\n")) {
