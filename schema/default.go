@@ -46,8 +46,12 @@ func setDefault[T comparable](field *T, value T) {
 	}
 }
 
-// complete returns a new list with what is given, and the defaults for the rest.
+// complete returns what is given, and the defaults for the rest. Where nothing
+// is given that is the list of defaults itself, which ten thousand containers share.
 func complete(given, defaults corev1.ResourceList) corev1.ResourceList {
+	if len(given) == 0 {
+		return defaults
+	}
 	list := make(corev1.ResourceList, len(defaults))
 	maps.Copy(list, defaults)
 	maps.Copy(list, given)
@@ -88,9 +92,16 @@ func (s *ContainerSpec) fillResources(d *Defaults) {
 			continue
 		}
 		if _, own := given.Limits[name]; !own {
-			s.Resources.Limits[name] = request
+			s.Resources.Limits = with(s.Resources.Limits, name, request)
 		} else if _, own := given.Requests[name]; !own {
-			s.Resources.Requests[name] = limit
+			s.Resources.Requests = with(s.Resources.Requests, name, limit)
 		}
 	}
+}
+
+// with returns a copy of the list with one quantity replaced.
+func with(list corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) corev1.ResourceList {
+	list = maps.Clone(list)
+	list[name] = q
+	return list
 }
