@@ -12,7 +12,7 @@ import (
 // cachedObjects bounds the memory: an object is some 5 KiB of maps, and
 // rendering a space again takes less than a millisecond. What is worth keeping
 // are the spaces that are asked for twice in a row, by a retry or by two routes.
-const cachedObjects = 2048
+const cachedObjects = 512
 
 // cacheKey has the id beside the digest, because two users may have equal files.
 type cacheKey struct {
