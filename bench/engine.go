@@ -74,7 +74,8 @@ func (b *bench) runVariant(ctx context.Context, v variant, kubeconfig, objects s
 		return cost{}, fmt.Errorf("%s: %w", v, err)
 	}
 	var c cost
-	return c, json.Unmarshal(out, &c)
+	err = json.Unmarshal(out, &c)
+	return c, err
 }
 
 // engineMain is what the child does: read, connect, then apply against the clock.

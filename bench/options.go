@@ -89,7 +89,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if o.full {
 		spaces += ",5000"
 	}
-	return o, errors.Join(o.sizes(spaces), o.choose(scenarios), o.programs())
+	err := errors.Join(o.sizes(spaces), o.choose(scenarios), o.programs())
+	return o, err
 }
 
 func (o *options) sizes(list string) error {

@@ -137,13 +137,14 @@ func podReady(pod *corev1.Pod) bool {
 // have been faster than our own watch.
 func (p *podWatch) await(ctx context.Context, id schema.ContainerID) (time.Time, error) {
 	var at time.Time
-	return at, poll(ctx, 30*time.Second, 10*time.Millisecond, func() (bool, error) {
+	err := poll(ctx, 30*time.Second, 10*time.Millisecond, func() (bool, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		var ok bool
 		at, ok = p.ready[id]
 		return ok, nil
 	})
+	return at, err
 }
 
 func (p *podWatch) stop() { p.watch.Stop() }

@@ -147,11 +147,12 @@ func (s *stream) until(ctx context.Context, what string, ok func() bool) error {
 // awaitSync returns when the revision was first said to be in the cluster.
 func (s *stream) awaitSync(ctx context.Context, revision schema.Revision) (time.Time, error) {
 	var at time.Time
-	return at, s.until(ctx, "sync of "+revision.Short(), func() bool {
+	err := s.until(ctx, "sync of "+revision.Short(), func() bool {
 		t, ok := s.synced[revision]
 		at = t
 		return ok
 	})
+	return at, err
 }
 
 // awaitPhase waits until the containers, and as many as that, are in the phase.
