@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -63,7 +64,7 @@ func TestLeftoversAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	t.Run("first start", func(t *testing.T) { seeded(t, host(t, HostOptions{Dir: dir}), map[string]string{"a": "1"}) })
 	repo := filepath.Join(dir, "fleet.git")
-	left := []string{"refs/heads/main.lock", "packed-refs.lock", "HEAD.lock", "config.lock", "gc.pid", "objects/tmp_objdir-incoming-x/pack/tmp_pack_1", "objects/incoming-x/a", "objects/pack/tmp_pack_x", "objects/maintenance.lock"}
+	left := []string{"refs/heads/main.lock", "packed-refs.lock", "HEAD.lock", "config.lock", "gc.pid", "objects/tmp_objdir-incoming-x/pack/tmp_pack_1", "objects/incoming-x/a", "objects/pack/tmp_pack_x", "objects/pack/pack-" + strings.Repeat("a", 40) + ".pack", "objects/maintenance.lock"}
 	for _, name := range left {
 		path := filepath.Join(repo, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {

@@ -17,7 +17,7 @@ func removeLeftovers(dir string) error {
 	}
 	var errs []error
 	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !leftover(path, d) {
+		if err != nil || (!leftover(path, d) && !halfPack(root, path)) {
 			return err
 		}
 		if d.IsDir() {
@@ -43,6 +43,17 @@ func leftover(path string, d fs.DirEntry) bool {
 		return true
 	}
 	return strings.HasSuffix(name, ".lock")
+}
+
+// halfPack knows the pack whose index was never written: git passes over it,
+// go-git doesn't.
+func halfPack(root *os.Root, path string) bool {
+	name, ok := strings.CutSuffix(path, ".pack")
+	if !ok || !strings.HasPrefix(path, "objects/pack/") {
+		return false
+	}
+	_, err := root.Stat(name + ".idx")
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // isQuarantine knows the folder that git receives a push into; before 2.35 its name was shorter.

@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		os.Exit(RunHook(context.Background(), os.Stdin, os.Stdout, os.Stderr, os.Environ()))
 	case len(os.Args) > 2 && os.Args[1] == serveArgument:
 		os.Exit(serveUntilKilled(os.Args[2]))
+	case len(os.Args) > 3 && os.Args[1] == writeArgument:
+		os.Exit(writeUntilKilled(os.Args[2], os.Args[3]))
 	}
 	os.Exit(m.Run())
 }

@@ -70,18 +70,19 @@ func appendObject(b *bytes.Buffer, o object) error {
 	return errors.Join(err, z.Close())
 }
 
-// install makes the pack part of a repository, durably. The index comes last:
-// git looks for packs by their indexes.
+// install makes the pack part of a repository, durably. The index comes first:
+// git passes over an index without a pack, go-git stumbles over a pack without
+// an index.
 func (p pack) install(dir string) error {
 	folder := filepath.Join(dir, "objects", "pack")
 	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // as git makes it
 		return installing(err)
 	}
 	name := filepath.Join(folder, "pack-"+p.sum)
-	if err := durableFile(folder, name+".pack", p.content); err != nil {
+	if err := durableFile(folder, name+".idx", p.index); err != nil {
 		return installing(err)
 	}
-	if err := durableFile(folder, name+".idx", p.index); err != nil {
+	if err := durableFile(folder, name+".pack", p.content); err != nil {
 		return installing(err)
 	}
 	return installing(syncFolder(folder))
