@@ -34,9 +34,10 @@ func newPack(objects []object) (pack, error) {
 	b.WriteString("PACK")
 	b.Write(binary.BigEndian.AppendUint32(nil, 2))
 	b.Write(binary.BigEndian.AppendUint32(nil, uint32(len(objects))))
+	z := zlib.NewWriter(nil) // one for all: it is large
 	for _, o := range objects {
 		start := b.Len()
-		if err := appendObject(&b, o); err != nil {
+		if err := appendObject(&b, z, o); err != nil {
 			return pack{}, err
 		}
 		index.Add(plumbing.NewHash(o.hash), uint64(start), crc32.ChecksumIEEE(b.Bytes()[start:]))
@@ -57,7 +58,7 @@ func newPack(objects []object) (pack, error) {
 
 // appendObject writes type and size, four bits and then seven a byte, and the
 // compressed content.
-func appendObject(b *bytes.Buffer, o object) error {
+func appendObject(b *bytes.Buffer, z *zlib.Writer, o object) error {
 	size := len(o.content)
 	head := byte(o.kind)<<4 | byte(size&0x0f)
 	for size >>= 4; size > 0; size >>= 7 {
@@ -65,7 +66,7 @@ func appendObject(b *bytes.Buffer, o object) error {
 		head = byte(size & 0x7f)
 	}
 	b.WriteByte(head)
-	z := zlib.NewWriter(b)
+	z.Reset(b)
 	_, err := z.Write(o.content)
 	return errors.Join(err, z.Close())
 }
