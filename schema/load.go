@@ -43,7 +43,7 @@ func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	next := newMemory()
+	next := newMemory(l.recent)
 	fleet, err := l.load(ctx, s, next)
 	if err != nil {
 		return nil, fmt.Errorf("load revision %s: %w", s.Revision.Short(), err)
@@ -65,7 +65,7 @@ func (l *Loader) load(ctx context.Context, s Snapshot, next *memory) (*Fleet, er
 	if next.platform, err = p.platform(&top); err != nil {
 		return nil, err
 	}
-	fleet := &Fleet{Revision: s.Revision, Spaces: map[SpaceID]*Space{}, Keys: map[User][]*SSHKey{}}
+	fleet := &Fleet{Revision: s.Revision, Keys: map[User][]*SSHKey{}}
 	fleet.takeTop(&top)
 	users, err := p.users(ctx, fleet, &top)
 	if err != nil {
@@ -169,6 +169,7 @@ func (f *Fleet) assemble(users []*userTree, m *memory) {
 	f.Platform, f.Overlay = m.platform.platform, m.platform.overlay
 	f.Findings = append(f.Findings, m.platform.findings...)
 	f.Frozen = f.Frozen || m.platform.broken()
+	f.Spaces = make(map[SpaceID]*Space, len(m.spaces))
 	for _, u := range users {
 		r := m.resolved[u.user]
 		f.Findings = append(f.Findings, u.findings...)

@@ -11,11 +11,17 @@ type memory struct {
 
 func (m *memory) space(id SpaceID) *spaceTree { return m.spaces[id] }
 
-func newMemory() *memory {
+// newMemory has room for as much as the load before left, since growing maps
+// is most of what a load costs that finds one file changed.
+func newMemory(earlier []*memory) *memory {
+	users, spaces := 0, 0
+	if len(earlier) > 0 {
+		users, spaces = len(earlier[0].users), len(earlier[0].spaces)
+	}
 	return &memory{
-		users:    map[User]*userTree{},
-		spaces:   map[SpaceID]*spaceTree{},
-		resolved: map[User]*resolvedUser{},
+		users:    make(map[User]*userTree, users),
+		spaces:   make(map[SpaceID]*spaceTree, spaces),
+		resolved: make(map[User]*resolvedUser, users),
 	}
 }
 
