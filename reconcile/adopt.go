@@ -32,6 +32,7 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 	l.plan = p
 	l.sums = sums{}
 	l.progress = l.begin(p, changed)
+	l.asked = answer{}
 	l.remember(p.revision())
 	l.fleet.Store(p.fleet)
 	l.mu.Unlock()

@@ -171,9 +171,20 @@ func (l *Loop) absent(fleet *schema.Fleet, owned []schema.SpaceID) deletions {
 	return absent
 }
 
+// answer is what outdated found, good until the next pass has ended.
+type answer struct {
+	fleet  *schema.Fleet
+	passes int
+	ids    []schema.SpaceID
+}
+
 // outdated lists the spaces of the fleet that weren't handled as they are now,
-// and the owned ones that have no folder. The caller holds mu.
+// and the owned ones that have no folder. The caller holds mu. It is asked
+// twice on the way of a commit, and looks at every space there is.
 func (l *Loop) outdated(fleet *schema.Fleet, owned []schema.SpaceID) []schema.SpaceID {
+	if l.asked.fleet == fleet && l.asked.passes == l.passes {
+		return l.asked.ids
+	}
 	var ids []schema.SpaceID
 	for id, space := range fleet.Spaces {
 		if r := l.records[id]; r == nil || !r.handled(space) {
@@ -185,5 +196,6 @@ func (l *Loop) outdated(fleet *schema.Fleet, owned []schema.SpaceID) []schema.Sp
 			ids = append(ids, id)
 		}
 	}
+	l.asked = answer{fleet, l.passes, ids}
 	return ids
 }

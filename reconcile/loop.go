@@ -85,6 +85,9 @@ type Loop struct {
 	stateRead    bool
 	progress     *progress
 	records      map[schema.SpaceID]*record
+	// passes counts the passes that have ended; asked remembers what outdated found.
+	passes int
+	asked  answer
 	// deployed is the number of live containers of each owned space, and their sum.
 	deployed      map[schema.SpaceID]int
 	deployedTotal int

@@ -162,6 +162,7 @@ func (l *Loop) conclude(p *plan, q *queues, id schema.SpaceID, o outcome) {
 
 // record keeps the outcome. The caller holds mu.
 func (l *Loop) record(p *plan, id schema.SpaceID, o outcome) {
+	l.passes++
 	space := p.fleet.Spaces[id]
 	if l.progress.has(id) && o.err == nil {
 		l.sums.unchanged += o.applied.Unchanged

@@ -19,6 +19,9 @@ type view struct {
 	spaces map[string]*space
 	// simulated are the nodes that run no real containers.
 	simulated map[string]bool
+	// ours are the spaces whose namespace is ours, in order, shared with those
+	// who asked; nil when that must be found out anew.
+	ours []schema.SpaceID
 }
 
 // space is what is known of one namespace.
@@ -88,6 +91,9 @@ func (v *view) putLocked(id schema.SpaceID, s seen) bool {
 	}
 	next := inherit(old, s.record)
 	sp.set(s, next)
+	if s.kind == kindNamespace && (old == nil || old.owner != next.owner) {
+		v.ours = nil
+	}
 	return old == nil || !old.same(next)
 }
 
@@ -125,6 +131,9 @@ func (v *view) remove(s seen) {
 	if changed {
 		sp.set(s, nil)
 		v.drop(s.spaceName(), sp)
+		if s.kind == kindNamespace {
+			v.ours = nil
+		}
 	}
 	v.mu.Unlock()
 	if changed {
@@ -271,18 +280,20 @@ func (v *view) leaving(p place, was *record) {
 	sp.set(s, &r)
 }
 
-// owned lists the spaces whose namespace is ours.
+// owned lists the spaces whose namespace is ours, in order.
 func (v *view) owned() []schema.SpaceID {
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	var ids []schema.SpaceID
-	for _, sp := range v.spaces {
-		if sp.namespace.ownedBy(sp.id) {
-			ids = append(ids, sp.id)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ours == nil {
+		v.ours = make([]schema.SpaceID, 0, len(v.spaces))
+		for _, sp := range v.spaces {
+			if sp.namespace.ownedBy(sp.id) {
+				v.ours = append(v.ours, sp.id)
+			}
 		}
+		slices.SortFunc(v.ours, schema.SpaceID.Compare)
 	}
-	slices.SortFunc(ids, schema.SpaceID.Compare)
-	return ids
+	return slices.Clone(v.ours)
 }
 
 func (v *view) isSimulated(node string) bool {
