@@ -126,7 +126,7 @@ func (r *Repo) judge(report *packp.ReportStatus, said string) error {
 
 // movedReasons are what git and forges say when somebody else was faster or
 // has the branch locked just now.
-var movedReasons = []string{
+var movedReasons = []string{ //nolint:gochecknoglobals // a table
 	"failed to update ref", "cannot lock ref", "failed to lock", "non-fast-forward", "fetch first", "stale info",
 	"incorrect old value", "reference already exists", "but expected",
 }

@@ -1,6 +1,8 @@
 package gitsync
 
 import (
+	"slices"
+
 	"github.com/go-git/go-git/v5/plumbing"
 
 	"bayplan.dev/schema"
@@ -46,11 +48,11 @@ func (s *staged) all() []object {
 	}
 	var all []object
 	seen := map[string]bool{}
-	for i := len(layers) - 1; i >= 0; i-- {
-		for _, hash := range layers[i].order {
+	for _, layer := range slices.Backward(layers) {
+		for _, hash := range layer.order {
 			if !seen[hash] {
 				seen[hash] = true
-				all = append(all, layers[i].objects[hash])
+				all = append(all, layer.objects[hash])
 			}
 		}
 	}

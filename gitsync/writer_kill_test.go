@@ -131,6 +131,7 @@ func killAt(t *testing.T, dir, round, name string, hear func(string)) {
 }
 
 func killOn(t *testing.T, cmd *exec.Cmd, repository, name string) {
+	t.Helper()
 	defer func() { _ = cmd.Process.Kill() }()
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {

@@ -59,6 +59,7 @@ func (l *ledger) check(t *testing.T, path string) {
 
 // write makes writers write so many changes each, and stop at the first error.
 func (l *ledger) write(t *testing.T, w *Writer, writers, each int) {
+	t.Helper()
 	var wg sync.WaitGroup
 	for i := range writers {
 		wg.Go(func() {
@@ -83,6 +84,7 @@ func (l *ledger) write(t *testing.T, w *Writer, writers, each int) {
 
 // push makes a person commit and push, and pull when somebody was faster.
 func (l *ledger) push(t *testing.T, c *client, who, each int) {
+	t.Helper()
 	for n := range each {
 		subject := fmt.Sprintf("push %d/%d", who, n)
 		c.commit(t, subject, map[string]string{fmt.Sprintf("pushed/%d-%d", who, n): "x"})

@@ -189,6 +189,7 @@ func TestIdempotencyKey(t *testing.T) {
 	dir := t.TempDir()
 	var first Committed
 	repeat := func(t *testing.T) {
+		t.Helper()
 		h := host(t, HostOptions{Dir: dir})
 		seeded(t, h, map[string]string{"a": "1"})
 		w := running(t, h.NewWriter(nil))
@@ -248,8 +249,14 @@ func TestInjection(t *testing.T) {
 		t.Errorf("commit (-want +got):\n%s", diff)
 	}
 	for _, bad := range []Change{
-		{IdempotencyKey: "a\nOperation: x"}, {IdempotencyKey: " a"}, {Operation: "x\r"}, {IdempotencyKey: strings.Repeat("k", 256)},
-		{Trailers: []Trailer{{"Operation", "x"}}}, {Trailers: []Trailer{{"idempotency-key", "x"}}}, {Trailers: []Trailer{{"A b", "x"}}}, {Trailers: []Trailer{{"A:", "x"}}},
+		{IdempotencyKey: "a\nOperation: x"},
+		{IdempotencyKey: " a"},
+		{Operation: "x\r"},
+		{IdempotencyKey: strings.Repeat("k", 256)},
+		{Trailers: []Trailer{{"Operation", "x"}}},
+		{Trailers: []Trailer{{"idempotency-key", "x"}}},
+		{Trailers: []Trailer{{"A b", "x"}}},
+		{Trailers: []Trailer{{"A:", "x"}}},
 	} {
 		bad.Mutate = c.Mutate
 		_, err := w.Do(t.Context(), bad)
