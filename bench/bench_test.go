@@ -19,14 +19,15 @@ func TestParseRequests(t *testing.T) {
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="catch-all",priority_level="catch-all"} 7
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="engine-get",priority_level="workload-low"} 12
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="engine-patch",priority_level="workload-low"} 1.2e+04
+apiserver_flowcontrol_dispatched_requests_total{flow_schema="engine-list",priority_level="workload-low"} 4
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="engine-watch",priority_level="workload-low"} 3
 `
 	got := parseRequests([]byte(text))
-	if diff := cmp.Diff(requests{"get": 12, "patch": 12000, "watch": 3}, got); diff != "" {
+	if diff := cmp.Diff(requests{"get": 12, "list": 4, "patch": 12000, "watch": 3}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	since := got.since(requests{"get": 12, "patch": 11990})
-	if got, want := since.String(), "10 patch, 3 watch"; got != want {
+	if got, want := since.String(), "4 list, 10 patch, 3 watch"; got != want {
 		t.Errorf("since: got %q, want %q", got, want)
 	}
 	if got, want := since.counted(), 10; got != want {

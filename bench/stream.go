@@ -16,7 +16,7 @@ import (
 )
 
 // patience ends a wait for something that won't come.
-const patience = 15 * time.Minute
+const patience = 45 * time.Minute
 
 // stream is a WebSocket client that remembers when it saw what.
 type stream struct {
