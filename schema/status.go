@@ -108,6 +108,7 @@ const (
 	FrameContainerStatus  FrameType = "container_status"  // ContainerStatus
 	FrameContainerDeleted FrameType = "container_deleted" // ContainerDeleted
 	FrameSync             FrameType = "sync"              // SyncStatus
+	FrameOperation        FrameType = "operation"         // Operation
 )
 
 // Frame is one message of the status stream. Seq grows by every change.
