@@ -139,7 +139,7 @@ func (c *client) apply(ctx context.Context, p place, body []byte, mode applyMode
 	return result, err
 }
 
-// create makes the object, and fails when it exists.
+// create makes the object, which then is what was made, and fails when it exists.
 func (c *client) create(ctx context.Context, p place, o object) error {
 	ctx, done, err := c.write(ctx)
 	if err != nil {
@@ -151,7 +151,7 @@ func (c *client) create(ctx context.Context, p place, o object) error {
 	return c.typed[p.kind.gvk.GroupVersion()].Post().
 		NamespaceIfScoped(p.namespace, !p.kind.cluster).Resource(p.kind.resource).Timeout(requestTimeout).
 		VersionedParams(&metav1.CreateOptions{FieldManager: schema.FieldManager}, scheme.ParameterCodec).
-		Body(o).Do(ctx).Error()
+		Body(o).Do(ctx).Into(o)
 }
 
 // merge sends a JSON merge patch in the name of managerGrace.

@@ -61,7 +61,7 @@ var kinds = []kind{ //nolint:gochecknoglobals // a table
 	{gvk: corev1.SchemeGroupVersion.WithKind("ServiceAccount"), resource: "serviceaccounts", new: func() object { return &corev1.ServiceAccount{} }},
 	{gvk: corev1.SchemeGroupVersion.WithKind("ResourceQuota"), resource: "resourcequotas", new: func() object { return &corev1.ResourceQuota{} }},
 	{gvk: corev1.SchemeGroupVersion.WithKind("LimitRange"), resource: "limitranges", new: func() object { return &corev1.LimitRange{} }},
-	{gvk: corev1.SchemeGroupVersion.WithKind("ConfigMap"), resource: "configmaps", new: func() object { return &corev1.ConfigMap{} }},
+	{gvk: corev1.SchemeGroupVersion.WithKind("ConfigMap"), resource: "configmaps", new: func() object { return &corev1.ConfigMap{} }, detail: stateDetailOf},
 	{gvk: corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), resource: "persistentvolumeclaims", new: func() object { return &corev1.PersistentVolumeClaim{} }, detail: claimDetailOf},
 	{gvk: corev1.SchemeGroupVersion.WithKind("Service"), resource: "services", new: func() object { return &corev1.Service{} }, detail: serviceDetailOf},
 	{gvk: appsv1.SchemeGroupVersion.WithKind("Deployment"), resource: "deployments", new: func() object { return &appsv1.Deployment{} }, detail: deploymentDetailOf},

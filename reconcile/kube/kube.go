@@ -17,6 +17,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +56,8 @@ type Cluster struct {
 	shape   shape
 	view    *view
 	watches []*watch
+	// stateWatch is the one of watches that tells of the State.
+	stateWatch int
 	// differences counts what the sweep found that no watch has told.
 	differences prometheus.Counter
 }
@@ -82,6 +85,7 @@ func New(config *rest.Config, options Options) (*Cluster, error) {
 		Help: "Objects that were otherwise than the watches had told.",
 	})
 	c.watches = c.newWatches()
+	c.stateWatch = slices.IndexFunc(c.watches, func(w *watch) bool { return w.kind.name() == kindConfigMap })
 	return c, nil
 }
 

@@ -1,11 +1,16 @@
 package kube
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
@@ -41,11 +46,76 @@ func (b *bench) limited(t *testing.T, drop ...Right) *bench {
 
 func TestCheck(t *testing.T) {
 	b := newBench(t)
-	if err := b.Check(t.Context()); err != nil {
-		t.Errorf("an administrator: %v", err)
+	check := func(who string, b *bench) {
+		t.Helper()
+		b.wire.reset()
+		if err := b.Check(t.Context()); err != nil {
+			t.Errorf("%s: %v", who, err)
+		}
+		if diff := cmp.Diff([]string{"POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews"}, b.wire.writes()); diff != "" {
+			t.Errorf("%s: requests (-want +got):\n%s", who, diff)
+		}
 	}
-	if err := b.limited(t).Check(t.Context()); err != nil {
-		t.Errorf("exactly the rights: %v", err)
+	check("an administrator", b)
+	check("exactly the rights", b.limited(t))
+}
+
+// An authorizer that can't list its rules is asked for each right that no
+// other has granted.
+func TestCheckIncompleteRules(t *testing.T) {
+	var mu sync.Mutex
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var review struct {
+			Spec authorizationv1.SelfSubjectAccessReviewSpec `json:"spec"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+			t.Error(err)
+		}
+		var answer any
+		if strings.HasSuffix(r.URL.Path, "/selfsubjectrulesreviews") {
+			answer = authorizationv1.SelfSubjectRulesReview{
+				TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectRulesReview"},
+				Status: authorizationv1.SubjectRulesReviewStatus{Incomplete: true, ResourceRules: []authorizationv1.ResourceRule{
+					{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}, ResourceNames: []string{"one"}},
+					{Verbs: []string{"list"}, APIGroups: []string{"*"}, Resources: []string{"*"}},
+				}},
+			}
+		} else {
+			a := review.Spec.ResourceAttributes
+			right := Right{Group: a.Group, Resource: a.Resource, Verb: a.Verb, Namespace: a.Namespace}
+			mu.Lock()
+			asked = append(asked, right.String())
+			mu.Unlock()
+			answer = authorizationv1.SelfSubjectAccessReview{
+				TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
+				Status:   authorizationv1.SubjectAccessReviewStatus{Allowed: a.Resource == "pods"},
+			}
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err := json.NewEncoder(w).Encode(answer); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	c, err := New(&rest.Config{Host: server.URL}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rights := []Right{
+		{Resource: "pods", Verb: "list"}, {Resource: "pods", Verb: "watch"},
+		{Group: "apps", Resource: "deployments", Verb: "patch"},
+	}
+	missing, err := c.client.missing(t.Context(), rights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]Right{{Group: "apps", Resource: "deployments", Verb: "patch"}}, missing); diff != "" {
+		t.Errorf("missing (-want +got):\n%s", diff)
+	}
+	slices.Sort(asked)
+	if diff := cmp.Diff([]string{"patch deployments.apps", "watch pods"}, asked); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
 	}
 }
 

@@ -63,8 +63,63 @@ func TestState(t *testing.T) {
 	if err := b.SaveState(t.Context(), synced); err != nil {
 		t.Fatal(err)
 	}
-	if writes := b.wire.writes(); len(writes) > 0 {
-		t.Errorf("saving the same again wrote %v", writes)
+	if sent := b.wire.sent(); len(sent) > 0 {
+		t.Errorf("saving the same again sent %v", sent)
+	}
+	synced.Synced = revision1
+	if err := b.SaveState(t.Context(), synced); err != nil {
+		t.Fatal(err)
+	}
+	expect("read after a write", synced)
+	if got, want := len(b.wire.sent()), 1; got != want {
+		t.Errorf("a save and a read sent %v, want one request", b.wire.sent())
+	}
+
+	if err := configMaps.Delete(t.Context(), stateName, metav1.DeleteOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the watch tells of its end", func() bool {
+		got, err := b.State(t.Context())
+		return err == nil && got == reconcile.State{}
+	})
+	if err := b.SaveState(t.Context(), reconcile.State{Synced: revision2}); err != nil {
+		t.Fatal(err)
+	}
+	expect("made again", reconcile.State{Synced: revision2})
+}
+
+// Who has read what is old already can't write over what is new, and the next
+// read asks the API server.
+func TestStateOfAnotherLeader(t *testing.T) {
+	b := newBench(t)
+	save := func(c *Cluster, r schema.Revision) error { return c.SaveState(t.Context(), reconcile.State{Synced: r}) }
+	if _, err := b.State(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	// The other one's watches don't run, so that it knows what it has read and no more.
+	other, err := New(b.config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.State(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	close(other.watches[other.stateWatch].synced)
+	if err := save(b.Cluster, revision1); err != nil {
+		t.Fatal(err)
+	}
+	if err := save(b.Cluster, revision2); err != nil {
+		t.Fatal(err)
+	}
+	if got := schema.CodeOf(save(other, revision1)); got != schema.Conflict {
+		t.Fatalf("code %q, want conflict", got)
+	}
+	state, err := other.State(t.Context())
+	if err != nil || state.Synced != revision2 {
+		t.Errorf("after the conflict: %v, %v", state.Synced, err)
+	}
+	if err := save(other, revision1); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"bayplan.dev/schema"
 )
 
@@ -12,8 +14,9 @@ import (
 type view struct {
 	notify      func(schema.SpaceID)
 	notifyState func()
-	// state is the name of the fleet's state.
+	// state is the name of the fleet's state, held what is known of it.
 	state string
+	held  stateView
 
 	mu     sync.RWMutex
 	spaces map[string]*space
@@ -159,6 +162,9 @@ func (v *view) replace(kind kindName, list []seen, version uint64) {
 	for _, s := range list {
 		v.put(s)
 	}
+	if kind == kindConfigMap && !present[schema.SystemNamespace][v.state] {
+		v.toldState(nil, version)
+	}
 }
 
 // absent lists the objects of the kind that are known and not present.
@@ -207,7 +213,11 @@ func (v *view) elsewhere(s seen, exists bool) bool {
 		return true
 	case s.kind == kindConfigMap && s.namespace == schema.SystemNamespace:
 		if s.name == v.state {
-			v.notifyState()
+			var state *corev1.ConfigMap
+			if exists {
+				state, _ = s.record.detail.(*corev1.ConfigMap)
+			}
+			v.toldState(state, s.record.version)
 		}
 		return true
 	}

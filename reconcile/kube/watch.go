@@ -93,6 +93,16 @@ func (w *watch) run(ctx context.Context, log *slog.Logger) {
 	reflector.RunWithContext(klog.NewContext(ctx, logger))
 }
 
+// filled says whether the first list is in.
+func (w *watch) filled() bool {
+	select {
+	case <-w.synced:
+		return true
+	default:
+		return false
+	}
+}
+
 // told is a seen that can pass through a reflector's own stores, which ask for
 // namespace and name.
 type told struct{ seen }
