@@ -29,6 +29,8 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 		// What drifted while nothing was written has been left as it is.
 		changed = slices.Concat(changed, p.fleet.SpaceIDs())
 	}
+	p.idle = before != nil && before.halt == nil && l.state.Synced == before.revision() && len(changed) == 0 &&
+		allowance(p.question.history.Commits) == 0
 	l.plan = p
 	l.sums = sums{}
 	l.progress = l.begin(p, changed)

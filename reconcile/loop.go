@@ -83,8 +83,11 @@ type Loop struct {
 	// state is ours, saved what the cluster is known to hold of it.
 	state, saved State
 	stateRead    bool
-	progress     *progress
-	records      map[schema.SpaceID]*record
+	// deferred is true while state.Synced is ahead of saved.Synced by nothing
+	// but revisions that changed nothing.
+	deferred bool
+	progress *progress
+	records  map[schema.SpaceID]*record
 	// passes counts the passes that have ended; asked remembers what outdated found.
 	passes int
 	asked  answer

@@ -249,7 +249,7 @@ func (m *model) end() {
 	m.source.commit(head)
 	m.confirmHead()
 	m.Poke()
-	let(3 * lastRetry)
+	let(3*lastRetry + deferral)
 	if head.files == nil {
 		head.files = files{}
 	}

@@ -17,6 +17,9 @@ type plan struct {
 	owned []schema.SpaceID
 	// permitted is what may be deleted while there is no halt.
 	permitted deletions
+	// idle is true when the revision asks for nothing and allows nothing that
+	// the one synced before it didn't.
+	idle bool
 	// seen is when the push that led to the revision was noticed.
 	seen time.Time
 }

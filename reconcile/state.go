@@ -27,12 +27,40 @@ func (l *Loop) readState(ctx context.Context) (confirmed bool, err error) {
 	return confirmed, nil
 }
 
-// settleState changes the state and saves it.
+// deferral bounds how long the cluster may not know of synced revisions that
+// changed nothing. A crash forgets them: the history is then judged from one
+// that said the same of everything.
+const deferral = 5 * time.Minute
+
+// settleState changes the state, and saves it unless there is nothing to save
+// but what was deferred.
 func (l *Loop) settleState(ctx context.Context, change func(*State)) error {
 	l.mu.Lock()
 	change(&l.state)
+	state, saved := l.state, l.saved
+	if l.deferred {
+		state.Synced = saved.Synced
+	}
 	l.mu.Unlock()
+	if reflect.DeepEqual(state, saved) {
+		return nil
+	}
 	return l.saveState(ctx)
+}
+
+// moveSynced moves State.Synced to the plan's revision. One that changed
+// nothing is saved later, with the next that does or when the time is up. The
+// caller holds mu.
+func (l *Loop) moveSynced(p *plan) {
+	later := p.idle && l.state.Accepted == "" && (l.deferred || l.state.Synced == l.saved.Synced)
+	l.state.Synced, l.state.Accepted = p.revision(), ""
+	switch {
+	case !later:
+		trigger(l.save)
+	case !l.deferred:
+		time.AfterFunc(deferral, func() { trigger(l.save) })
+	}
+	l.deferred = later
 }
 
 // saveState writes the state when it differs from what we read or wrote last;
@@ -59,6 +87,7 @@ func (l *Loop) saveState(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	l.saved = state
+	l.deferred = l.deferred && l.state.Synced != state.Synced
 	l.mu.Unlock()
 	return nil
 }
@@ -100,8 +129,7 @@ func (l *Loop) settle() {
 	l.moved = make(chan struct{})
 	if p != nil && p.halt == nil && !p.held() {
 		if l.progress.synced() && l.state.Synced != p.revision() {
-			l.state.Synced, l.state.Accepted = p.revision(), ""
-			trigger(l.save)
+			l.moveSynced(p)
 		}
 		if l.progress.settled() && !p.seen.IsZero() {
 			l.metrics.applied(p)
