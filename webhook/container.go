@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/url"
@@ -74,19 +75,19 @@ func (a *API) containerRoutes() {
 	}, a.listIngress)
 }
 
-func (a *API) listContainers(fleet *schema.Fleet, in *containersInput) (*listOutput[Container], error) {
+func (a *API) listContainers(ctx context.Context, fleet *schema.Fleet, in *containersInput) (*listOutput[Container], error) {
 	statuses := a.opts.Hub.Containers()
 	wanted := make(map[string]schema.ContainerID, len(statuses))
 	known := make(map[schema.ContainerID]bool, len(statuses))
 	for i := range statuses {
 		id := statuses[i].ID
 		known[id] = true
-		if in.holds(id.Space) && matches(in.Status, string(statuses[i].Phase)) {
+		if sees(ctx, id.Space.User) && in.holds(id.Space) && matches(in.Status, string(statuses[i].Phase)) {
 			wanted[id.String()] = id
 		}
 	}
 	for id, space := range fleet.Spaces {
-		if !in.holds(id) {
+		if !sees(ctx, id.User) || !in.holds(id) {
 			continue
 		}
 		for _, c := range space.Containers {
@@ -106,8 +107,8 @@ func (in *containersInput) holds(id schema.SpaceID) bool {
 	return matches(in.User, string(id.User)) && (matches(in.Space, id.Name) || in.Space == id.String())
 }
 
-func (a *API) getContainer(fleet *schema.Fleet, in *containerInput) (*containerOutput, error) {
-	c, err := a.container(fleet, in.ID)
+func (a *API) getContainer(ctx context.Context, fleet *schema.Fleet, in *containerInput) (*containerOutput, error) {
+	c, err := a.container(ctx, fleet, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -122,11 +123,11 @@ func (a *API) getContainer(fleet *schema.Fleet, in *containerInput) (*containerO
 	return out, nil
 }
 
-func (a *API) listIngress(fleet *schema.Fleet, in *struct {
+func (a *API) listIngress(ctx context.Context, fleet *schema.Fleet, in *struct {
 	ID string `path:"id" example:"alice--web"`
 },
 ) (*listOutput[IngressRule], error) {
-	c, err := a.container(fleet, in.ID)
+	c, err := a.container(ctx, fleet, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +141,9 @@ func (a *API) listIngress(fleet *schema.Fleet, in *struct {
 }
 
 // container finds a container by an id as somebody wrote it. What is no id
-// doesn't exist, just like an id that nobody has.
-func (a *API) container(fleet *schema.Fleet, raw string) (Container, error) {
-	if id, err := schema.ParseContainerID(raw); err == nil {
+// doesn't exist, just like an id that nobody has or that isn't the caller's.
+func (a *API) container(ctx context.Context, fleet *schema.Fleet, raw string) (Container, error) {
+	if id, err := schema.ParseContainerID(raw); err == nil && sees(ctx, id.Space.User) {
 		status, known := a.opts.Hub.Container(id)
 		if c, ok := viewContainer(id, fleet.Container(id), status, known); ok {
 			return c, nil

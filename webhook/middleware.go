@@ -15,6 +15,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 // Bounds of an ordinary request; streams and Git have their own.
@@ -35,6 +36,13 @@ func (a *API) clientIP() func(http.Handler) http.Handler {
 		prefixes[i] = p.String()
 	}
 	return middleware.ClientIPFromXFF(prefixes...)
+}
+
+// identify finds out who calls, for everything below /compute.
+func (a *API) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), auth.Anonymous())))
+	})
 }
 
 type requestIDKey struct{}

@@ -30,7 +30,8 @@ func newOpenAPI(r chi.Router, version string) huma.API {
 }
 
 // read adds a route that answers from the fleet: 503 as long as there is none.
-func read[I, O any](a *API, op huma.Operation, handler func(*schema.Fleet, *I) (*O, error)) {
+// What the caller doesn't see must not exist for the handler.
+func read[I, O any](a *API, op huma.Operation, handler func(context.Context, *schema.Fleet, *I) (*O, error)) {
 	op.Method = http.MethodGet
 	op.Responses = a.orProblem(op.Responses)
 	huma.Register(a.api, op, func(ctx context.Context, in *I) (*O, error) {
@@ -38,7 +39,7 @@ func read[I, O any](a *API, op huma.Operation, handler func(*schema.Fleet, *I) (
 		if fleet == nil {
 			return nil, a.fail(ctx, schema.Errorf(schema.Unavailable, "the repository hasn't been read yet"))
 		}
-		out, err := handler(fleet, in)
+		out, err := handler(ctx, fleet, in)
 		if err != nil {
 			return nil, a.fail(ctx, err)
 		}

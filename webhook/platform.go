@@ -1,6 +1,8 @@
 package webhook
 
 import (
+	"context"
+
 	"github.com/danielgtaylor/huma/v2"
 
 	"bayplan.dev/schema"
@@ -31,7 +33,7 @@ func (a *API) platformRoutes() {
 	}, listPresets)
 }
 
-func listImages(fleet *schema.Fleet, in *Page) (*listOutput[Image], error) {
+func listImages(_ context.Context, fleet *schema.Fleet, in *Page) (*listOutput[Image], error) {
 	offered := map[string]Image{}
 	for _, i := range fleet.Platform.Spec.Images {
 		offered[i.Name] = Image{Name: i.Name, Image: i.Image, Description: i.Description}
@@ -42,7 +44,7 @@ func listImages(fleet *schema.Fleet, in *Page) (*listOutput[Image], error) {
 	})
 }
 
-func listPresets(fleet *schema.Fleet, in *Page) (*listOutput[Preset], error) {
+func listPresets(_ context.Context, fleet *schema.Fleet, in *Page) (*listOutput[Preset], error) {
 	presets := fleet.Platform.Spec.Presets
 	return pageOf(fleet, keys(presets), *in, func(name string) (Preset, bool) {
 		p := Preset{Name: name, Description: presets[name].Description, Spec: presets[name].Spec}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 // Space is one folder, namespace and private network.
@@ -43,27 +45,27 @@ func (a *API) spaceRoutes() {
 	}, a.getSpace)
 }
 
-func (a *API) listSpaces(fleet *schema.Fleet, in *spacesInput) (*listOutput[Space], error) {
+func (a *API) listSpaces(ctx context.Context, fleet *schema.Fleet, in *spacesInput) (*listOutput[Space], error) {
 	wanted := map[string]schema.SpaceID{}
 	for _, id := range a.spaces(fleet) {
-		if matches(in.User, string(id.User)) {
+		if sees(ctx, id.User) && matches(in.User, string(id.User)) {
 			wanted[id.String()] = id
 		}
 	}
 	return pageOf(fleet, keys(wanted), in.Page, func(key string) (Space, bool) {
-		return a.viewSpace(fleet, wanted[key]), true
+		return a.viewSpace(ctx, fleet, wanted[key]), true
 	})
 }
 
-func (a *API) getSpace(fleet *schema.Fleet, in *struct {
+func (a *API) getSpace(ctx context.Context, fleet *schema.Fleet, in *struct {
 	ID string `path:"id" example:"alice--shop"`
 },
 ) (*spaceOutput, error) {
 	id, err := schema.ParseSpaceID(in.ID)
-	if err != nil || (fleet.Spaces[id] == nil && !slices.Contains(a.owned(), id)) {
+	if err != nil || !sees(ctx, id.User) || (fleet.Spaces[id] == nil && !slices.Contains(a.owned(), id)) {
 		return nil, schema.Errorf(schema.NotFound, "there is no space %q", in.ID)
 	}
-	return &spaceOutput{Body: a.viewSpace(fleet, id)}, nil
+	return &spaceOutput{Body: a.viewSpace(ctx, fleet, id)}, nil
 }
 
 // spaces are those of the fleet and those that the cluster still holds.
@@ -84,12 +86,13 @@ func (a *API) owned() []schema.SpaceID {
 	return a.opts.Owned()
 }
 
-func (a *API) viewSpace(fleet *schema.Fleet, id schema.SpaceID) Space {
+func (a *API) viewSpace(ctx context.Context, fleet *schema.Fleet, id schema.SpaceID) Space {
 	v := Space{
 		ID: id.String(), User: id.User, Name: id.Name, Namespace: id.Namespace(),
 		Containers: []schema.ContainerID{}, Volumes: []string{}, Findings: []schema.Finding{},
 	}
-	for _, f := range fleet.Findings {
+	caller, _ := auth.CallerOf(ctx)
+	for _, f := range visibleFindings(caller, fleet.Findings) {
 		if strings.HasPrefix(f.File, id.Path()+"/") {
 			v.Findings = append(v.Findings, f)
 		}

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,10 +29,10 @@ func (a *API) keyRoutes() {
 	}, listKeys)
 }
 
-func listKeys(fleet *schema.Fleet, in *keysInput) (*listOutput[SSHKey], error) {
+func listKeys(ctx context.Context, fleet *schema.Fleet, in *keysInput) (*listOutput[SSHKey], error) {
 	wanted := map[string]*schema.SSHKey{}
 	for user, owned := range fleet.Keys {
-		if matches(in.User, string(user)) {
+		if sees(ctx, user) && matches(in.User, string(user)) {
 			for _, k := range owned {
 				wanted[string(user)+"--"+k.Name] = k
 			}

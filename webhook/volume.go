@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -46,10 +47,10 @@ func (a *API) volumeRoutes() {
 	}, a.getVolume)
 }
 
-func (a *API) listVolumes(fleet *schema.Fleet, in *volumesInput) (*listOutput[Volume], error) {
+func (a *API) listVolumes(ctx context.Context, fleet *schema.Fleet, in *volumesInput) (*listOutput[Volume], error) {
 	wanted := map[string]Volume{}
 	for _, id := range a.spaces(fleet) {
-		if matches(in.User, string(id.User)) && (matches(in.Space, id.Name) || in.Space == id.String()) {
+		if sees(ctx, id.User) && matches(in.User, string(id.User)) && (matches(in.Space, id.Name) || in.Space == id.String()) {
 			for _, v := range a.volumesOf(fleet, id) {
 				wanted[v.ID] = v
 			}
@@ -61,14 +62,14 @@ func (a *API) listVolumes(fleet *schema.Fleet, in *volumesInput) (*listOutput[Vo
 	})
 }
 
-func (a *API) getVolume(fleet *schema.Fleet, in *struct {
+func (a *API) getVolume(ctx context.Context, fleet *schema.Fleet, in *struct {
 	ID string `path:"id" example:"alice--shop--data"`
 },
 ) (*volumeOutput, error) {
 	if user, rest, ok := strings.Cut(in.ID, "--"); ok {
 		space, _, _ := strings.Cut(rest, "--")
 		id := schema.SpaceID{User: schema.User(user), Name: space}
-		if id.Validate() == nil {
+		if id.Validate() == nil && sees(ctx, id.User) {
 			for _, v := range a.volumesOf(fleet, id) {
 				if v.ID == in.ID {
 					return &volumeOutput{Body: v}, nil

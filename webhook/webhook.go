@@ -109,7 +109,7 @@ func New(opts Options) *API {
 	}
 	a.streams = newStreams(opts.MaxStreams, a.metrics.streams)
 	a.hooks = newHooks(opts, a.metrics.hooks)
-	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, middleware.GetHead)
+	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, a.identify, middleware.GetHead)
 	a.router.NotFound(a.notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.api = newOpenAPI(a.router.With(bounded), opts.Version)
