@@ -16,14 +16,17 @@ import (
 // bayplan is a running `bay serve` that hosts its repository, and what looks at it.
 type bayplan struct {
 	program, kubeconfig string
-	dir                 string
-	listen              string
-	url                 string
-	log                 string
-	pid                 int
-	started             time.Time
-	stream              *stream
-	end                 func() error
+	// watched servers say little and have metrics, which metrics is the address of.
+	watched bool
+	metrics string
+	dir     string
+	listen  string
+	url     string
+	log     string
+	pid     int
+	started time.Time
+	stream  *stream
+	end     func() error
 }
 
 // newBayplan starts `bay serve` for the cluster, with an empty repository.
@@ -32,7 +35,7 @@ func (b *bench) newBayplan(ctx context.Context, c *cluster) (*bayplan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &bayplan{program: b.bay, kubeconfig: c.engineConfig, dir: dir, listen: "127.0.0.1:0"}
+	p := &bayplan{program: b.bay, kubeconfig: c.engineConfig, dir: dir, listen: "127.0.0.1:0", watched: b.wants(scenarioSoak)}
 	return p, p.start(ctx)
 }
 
@@ -52,8 +55,12 @@ func (b *bench) withBayplan(ctx context.Context, c *cluster, work func(*bayplan)
 // start starts the program and opens its stream.
 func (p *bayplan) start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	cmd := exec.CommandContext(ctx, p.program, "serve", "--listen", p.listen, "--metrics-listen", "", //nolint:gosec // the program that -bay names
-		"--kubeconfig", p.kubeconfig, "--host", filepath.Join(p.dir, "repository"))
+	args, err := p.args()
+	if err != nil {
+		cancel()
+		return err
+	}
+	cmd := exec.CommandContext(ctx, p.program, args...) //nolint:gosec // the program that -bay names
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = time.Minute
 	p.log = filepath.Join(p.dir, "bay.log")
@@ -81,8 +88,11 @@ func (p *bayplan) start(ctx context.Context) error {
 		}
 		return errors.Join(err, log.Close())
 	}
-	line, _ := bufio.NewReader(stdout).ReadString('\n') // without a line it has ended, and its log says why
-	_, url, ok := strings.Cut(strings.TrimSpace(line), " at ")
+	lines := bufio.NewScanner(stdout)
+	url, ok := nextAddress(lines)
+	if ok && p.watched {
+		p.metrics, ok = nextAddress(lines)
+	}
 	if !ok {
 		return errors.Join(errors.New("bay serve ended before it served"), p.end(), p.said())
 	}
@@ -91,6 +101,24 @@ func (p *bayplan) start(ctx context.Context) error {
 		return errors.Join(err, p.end(), p.said())
 	}
 	return nil
+}
+
+// args are those of bay. Its log would fill the disk in a long run.
+func (p *bayplan) args() ([]string, error) {
+	args := []string{"serve", "--listen", p.listen, "--kubeconfig", p.kubeconfig, "--host", filepath.Join(p.dir, "repository")}
+	if !p.watched {
+		return append(args, "--metrics-listen", ""), nil
+	}
+	config := filepath.Join(p.dir, "config.yaml")
+	return append(args, "--metrics-listen", "127.0.0.1:0", "--config", config), writeFile(config, "log: {level: WARN}\n")
+}
+
+// nextAddress reads a line such as "serving … at http://127.0.0.1:8080"; without
+// one the program has ended, and its log says why.
+func nextAddress(lines *bufio.Scanner) (string, bool) {
+	lines.Scan()
+	_, url, ok := strings.Cut(strings.TrimSpace(lines.Text()), " at ")
+	return url, ok
 }
 
 // stop ends the program in order.

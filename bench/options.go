@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // options are the flags.
@@ -23,12 +24,14 @@ type options struct {
 	// runs is how often the first apply is measured; the best counts.
 	runs int
 	// pushes is how many commits change one container each.
-	pushes    int
-	scenarios []string
-	out       string
-	fsync     bool
-	full      bool
-	smoke     bool
+	pushes int
+	// duration is how long a soak lasts, churn the pause between its pushes.
+	duration, churn time.Duration
+	scenarios       []string
+	out             string
+	fsync           bool
+	full            bool
+	smoke           bool
 }
 
 // The scenarios, in the order in which they run.
@@ -40,6 +43,7 @@ const (
 	scenarioReady   = "ready"   // from the API server to the stream
 	scenarioStart   = "start"   // a restart on a cluster that has all
 	scenarioSettle  = "settle"  // many containers at once, stopped and running
+	scenarioSoak    = "soak"    // changes without end; only when it is named
 )
 
 func allScenarios() []string {
@@ -72,8 +76,10 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline")
 	flags.IntVar(&o.runs, "runs", 1, "rounds of the first apply, of which each engine's best counts")
 	flags.IntVar(&o.pushes, "pushes", 100, "commits that change one container each")
-	flags.StringVar(&scenarios, "scenario", "", "only these, by commas: "+strings.Join(allScenarios(), ", "))
-	flags.StringVar(&o.out, "out", "", "write the report to this file too")
+	flags.DurationVar(&o.duration, "duration", 65*time.Minute, "how long a soak lasts")
+	flags.DurationVar(&o.churn, "churn", time.Second, "pause between the pushes of a soak")
+	flags.StringVar(&scenarios, "scenario", "", "only these, by commas: "+strings.Join(append(allScenarios(), scenarioSoak), ", "))
+	flags.StringVar(&o.out, "out", "", "write the report to this file too, and what a soak has seen to this file with .csv")
 	flags.BoolVar(&o.fsync, "fsync", true, "etcd waits for the disk")
 	flags.BoolVar(&o.full, "full", false, "add 5,000 spaces, 10,000 containers")
 	flags.BoolVar(&o.smoke, "smoke", false, "a small run that only has to work")
@@ -85,6 +91,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	}
 	if o.smoke {
 		spaces, o.settle, o.files, o.pushes = "5", 10, 100, 5
+		o.duration, o.churn = min(o.duration, 20*time.Second), min(o.churn, 200*time.Millisecond)
 	}
 	if o.full {
 		spaces += ",5000"
@@ -103,6 +110,9 @@ func (o *options) sizes(list string) error {
 	}
 	slices.Sort(o.spaces)
 	o.spaces = slices.Compact(o.spaces)
+	if o.duration <= 0 || o.churn < 0 {
+		return errors.New("-duration must be more than nothing, and -churn not less")
+	}
 	if o.settle < 1 || o.settle > maxSpaces || o.runs < 1 || o.pushes < 1 || o.files < 1 || o.files > 2*maxSpaces {
 		return errors.New("-settle, -runs, -pushes and -files must be at least 1, and not more than a fleet holds")
 	}
@@ -115,9 +125,10 @@ func (o *options) choose(list string) error {
 		return nil
 	}
 	o.scenarios = strings.Split(list, ",")
+	all := append(allScenarios(), scenarioSoak)
 	for _, s := range o.scenarios {
-		if !slices.Contains(allScenarios(), s) {
-			return fmt.Errorf("-scenario %q: there are %s", s, strings.Join(allScenarios(), ", "))
+		if !slices.Contains(all, s) {
+			return fmt.Errorf("-scenario %q: there are %s", s, strings.Join(all, ", "))
 		}
 	}
 	return nil

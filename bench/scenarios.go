@@ -29,6 +29,11 @@ func (b *bench) scenarios(ctx context.Context) error {
 			}
 		}
 	}
+	if b.wants(scenarioSoak) {
+		if err := b.soak(ctx, b.spaces[len(b.spaces)-1]); err != nil {
+			return fmt.Errorf("soak: %w", err)
+		}
+	}
 	return nil
 }
 

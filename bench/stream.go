@@ -103,6 +103,8 @@ func (s *stream) take(kind schema.FrameType, data []byte, at time.Time) error {
 		if _, known := s.synced[s.last.Revision]; !known && s.last.State == schema.SyncSynced {
 			s.synced[s.last.Revision] = at
 		}
+	case schema.FrameOperation:
+		// Pushes make none.
 	}
 	return nil
 }
