@@ -103,7 +103,8 @@ func TestCheckIncompleteRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	rights := []Right{
-		{Resource: "pods", Verb: "list"}, {Resource: "pods", Verb: "watch"},
+		{Resource: "pods", Verb: "list"},
+		{Resource: "pods", Verb: "watch"},
 		{Group: "apps", Resource: "deployments", Verb: "patch"},
 	}
 	missing, err := c.client.missing(t.Context(), rights)
