@@ -50,6 +50,11 @@ type Committed struct {
 	// Revision is the commit; of an Unchanged one the commit that was there already.
 	Revision  schema.Revision
 	Operation string
+	// Author ("Name <mail>"), Time and Subject are those of the commit; empty
+	// when there is none.
+	Author  string
+	Time    time.Time
+	Subject string
 	// Unchanged says that the tree already was as the Change wants it: there is
 	// no commit for it.
 	Unchanged bool

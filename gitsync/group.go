@@ -56,9 +56,13 @@ func (w *Writer) build(ctx context.Context, base schema.Snapshot, items []*item)
 			continue
 		}
 		m := member{item: i}
-		if made, ok := w.keys.find(i.change.IdempotencyKey); ok {
+		made, ok, err := w.keys.key(i.change.IdempotencyKey)
+		switch {
+		case err != nil:
+			m.err = err
+		case ok:
 			m.made, m.made.Repeated = made, true
-		} else {
+		default:
 			m.made, m.err = w.add(ctx, g, i)
 		}
 		g.members = append(g.members, m)
@@ -99,6 +103,5 @@ func (w *Writer) add(ctx context.Context, g *group, i *item) (made Committed, er
 		return Committed{}, fmt.Errorf("read own commit: %w", err)
 	}
 	g.tip = now
-	made.Revision, made.Trailers = now.Revision, read.commit().Trailers
-	return made, nil
+	return committedAs(read.commit()), nil
 }

@@ -45,8 +45,8 @@ const (
 
 // Writer commits to the branch of a Repo. One goroutine, Run, does all of it:
 // it takes what waits, makes one commit of each change and pushes them together.
-// Changes that come meanwhile go out with the next push. Do and Lookup are safe
-// for concurrent use.
+// Changes that come meanwhile go out with the next push. Do, Lookup and Operation
+// are safe for concurrent use.
 //
 // Promise 1: a change is answered without an error only when its commit is in
 // the repository, durably where that is ours and as the remote says where it isn't.
@@ -126,9 +126,18 @@ func (w *Writer) Lookup(ctx context.Context, idempotencyKey string) (Committed, 
 	if _, err := w.head(ctx); err != nil {
 		return Committed{}, false, err
 	}
-	made, ok := w.keys.find(idempotencyKey)
+	made, ok, err := w.keys.key(idempotencyKey)
 	made.Repeated = ok
-	return made, ok, nil
+	return made, ok, err
+}
+
+// Operation finds the commit of an operation, among the last 200,000 commits
+// at least. One older than the last 5,000 at the start takes a while, once.
+func (w *Writer) Operation(ctx context.Context, id string) (Committed, bool, error) {
+	if _, err := w.head(ctx); err != nil {
+		return Committed{}, false, err
+	}
+	return w.keys.operation(ctx, id)
 }
 
 // Run commits what is asked for until ctx ends; a push on its way may end first.

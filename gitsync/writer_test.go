@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -61,8 +62,14 @@ func TestWriter(t *testing.T) {
 	made := do(t, w, c)
 	want["users/ann/web/web.yaml"] = "kind: Container\n"
 	trailers := map[string][]string{"Operation": {"op-1"}, "Idempotency-Key": {"ann:1"}, "Acting-For": {"bob"}}
-	if diff := cmp.Diff(Committed{Revision: made.Revision, Operation: "op-1", Trailers: trailers}, made); diff != "" {
+	if diff := cmp.Diff(Committed{
+		Revision: made.Revision, Operation: "op-1", Trailers: trailers,
+		Author: "ann <ann@example.com>", Subject: "Write users/ann/web/web.yaml", Time: made.Time,
+	}, made); diff != "" {
 		t.Errorf("committed (-want +got):\n%s", diff)
+	}
+	if age := time.Since(made.Time); age < 0 || age > time.Hour {
+		t.Errorf("got time %s", made.Time)
 	}
 	now := head(t, h.Repo())
 	if now.Revision != made.Revision {
