@@ -3,6 +3,7 @@ package gitsync
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -39,18 +40,40 @@ type differ struct {
 	tree  schema.Tree
 	depth int
 	paths []string
+	// skip, where set, is a folder (with its slash) that isn't looked into; most
+	// and left, where set, bound the paths that are listed and the folders that
+	// are read.
+	skip string
+	most int
+	left int
+}
+
+// errEnough ends a search that has found as much as it is to.
+var errEnough = errors.New("enough differences are found")
+
+// visit counts a folder.
+func (d *differ) visit(ctx context.Context, path string) error {
+	if d.depth == maxDepth {
+		return schema.Errorf(schema.Exceeded, "%s: folders deeper than %d", path, maxDepth)
+	}
+	if d.left > 0 {
+		if d.left--; d.left == 0 {
+			return schema.Errorf(schema.Exceeded, "%s: too many folders differ", path)
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return schema.Errorf(schema.Unavailable, "interrupted: %w", err)
+	}
+	return nil
 }
 
 // folders compares two folders; an empty hash is a folder that isn't there.
 func (d *differ) folders(ctx context.Context, path, a, b string) error {
-	if a == b {
+	if a == b || (d.skip != "" && path == d.skip) {
 		return nil
 	}
-	if d.depth == maxDepth {
-		return schema.Errorf(schema.Exceeded, "%s: folders deeper than %d", path, maxDepth)
-	}
-	if err := ctx.Err(); err != nil {
-		return schema.Errorf(schema.Unavailable, "interrupted: %w", err)
+	if err := d.visit(ctx, path); err != nil {
+		return err
 	}
 	old, err := d.entries(a)
 	if err != nil {
@@ -76,6 +99,9 @@ func (d *differ) entry(ctx context.Context, path string, a, b schema.Entry) erro
 	}
 	if isFile(a) || isFile(b) {
 		d.paths = append(d.paths, path)
+		if len(d.paths) == d.most {
+			return errEnough
+		}
 	}
 	return d.folders(ctx, path+"/", folderHash(a), folderHash(b))
 }

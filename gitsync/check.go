@@ -77,21 +77,39 @@ func (h *Host) answer(ctx context.Context, conn net.Conn) error {
 	return err
 }
 
-// judge decides about a push. Only the served branch is checked.
+// judge decides about a push: whether whoever makes it may, and then what it
+// makes of the served branch.
 func (h *Host) judge(ctx context.Context, q question) verdict {
-	for _, u := range q.Updates {
-		if u.Ref != "refs/heads/"+h.options.Branch || h.options.Check == nil {
-			continue
+	log := h.options.Log
+	if q.Ticket != "" {
+		who, ok := h.pushers.of(q.Ticket)
+		if !ok {
+			return verdict{Refusal: "the request of the push has ended"}
 		}
-		report, err := h.check(ctx, u, q.Quarantine)
-		v := verdict{Report: shorten(printable(report))}
-		if err != nil {
-			v.Refusal = oneLine(err.Error())
-		}
-		h.options.Log.InfoContext(ctx, "push checked", slog.String("revision", u.New), slog.Bool("accepted", err == nil), slog.Any("err", err))
-		return v
+		ctx, log = WithPusher(ctx, who), log.With(slog.String("actor", who.Actor))
 	}
-	return verdict{}
+	report, err := h.permit(ctx, q)
+	if err == nil {
+		report, err = h.checkServed(ctx, q)
+	}
+	v := verdict{Report: shorten(printable(report))}
+	if err != nil {
+		v.Refusal = oneLine(err.Error())
+	}
+	for _, u := range q.Updates {
+		log.InfoContext(ctx, "push checked", slog.String("ref", printable(u.Ref)), slog.String("revision", u.New), slog.Bool("accepted", err == nil), slog.Any("err", err))
+	}
+	return v
+}
+
+// checkServed runs the Check where the served branch is to move; no other is checked.
+func (h *Host) checkServed(ctx context.Context, q question) (report string, err error) {
+	for _, u := range q.Updates {
+		if u.Ref == "refs/heads/"+h.options.Branch && h.options.Check != nil {
+			return h.check(ctx, u, q.Quarantine)
+		}
+	}
+	return "", nil
 }
 
 // check runs the Check with what is pushed laid over what is there.

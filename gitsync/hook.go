@@ -16,6 +16,7 @@ import (
 
 const (
 	socketVariable     = "BAYPLAN_GIT_SOCKET"
+	ticketVariable     = "BAYPLAN_GIT_TICKET"
 	quarantineVariable = "GIT_QUARANTINE_PATH"
 
 	hookTimeout = 2 * time.Minute
@@ -35,6 +36,9 @@ type update struct {
 type question struct {
 	Updates    []update `json:"updates"`
 	Quarantine string   `json:"quarantine"`
+	// Ticket stands for the request that the push came with; empty for a push
+	// that came otherwise.
+	Ticket string `json:"ticket,omitempty"`
 }
 
 type verdict struct {
@@ -77,7 +81,7 @@ func ask(ctx context.Context, stdin io.Reader, env []string) (verdict, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	q := question{Updates: updates, Quarantine: variable(env, quarantineVariable)}
+	q := question{Updates: updates, Quarantine: variable(env, quarantineVariable), Ticket: variable(env, ticketVariable)}
 	if err := json.NewEncoder(conn).Encode(q); err != nil {
 		return verdict{}, errors.New("the server that checks pushes went away")
 	}

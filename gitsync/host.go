@@ -25,12 +25,14 @@ type HostOptions struct {
 	// One Host at a time may use it.
 	Dir string
 	// Branch is the served branch, DefaultBranch when empty. Other branches can
-	// be pushed for review; they are neither checked nor applied.
+	// be pushed for review, by those who may change everything; they are neither
+	// checked nor applied.
 	Branch string
 	// Check judges what is pushed to the served branch before the branch moves.
 	// Its report is shown to whoever pushes, line by line; an error refuses the
 	// push and its text is the reason. old has no Revision when the branch is
-	// new. The snapshots can be read until Check returns. nil accepts everything.
+	// new. The snapshots can be read until Check returns, and PusherOf(ctx) says
+	// who pushes. nil accepts everything.
 	Check func(ctx context.Context, old, now schema.Snapshot) (report string, err error)
 	// CheckTimeout bounds Check; 30 seconds when 0.
 	CheckTimeout time.Duration
@@ -88,6 +90,8 @@ type Host struct {
 	sweep Trigger
 	// pushes are those that are being received.
 	pushes crowd
+	// pushers are who makes them.
+	pushers pushers
 }
 
 // NewHost takes the data folder, mends what a killed server left behind and

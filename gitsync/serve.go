@@ -106,6 +106,11 @@ func (h *Host) serve(ctx context.Context, w http.ResponseWriter, r *http.Request
 	if pushes {
 		// A success must not be heard before it is durable.
 		call.before = h.persist
+		if who, ok := PusherOf(ctx); ok {
+			ticket, leave := h.pushers.enter(who)
+			defer leave()
+			call.command.Env = append(call.command.Env, who.env(ticket)...)
+		}
 		h.pushes.enter()
 		defer h.pushes.leave()
 		defer h.sweep.Poke()
