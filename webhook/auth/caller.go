@@ -1,6 +1,14 @@
 // Package auth says who calls and what they may. It knows nothing of routes:
 // package webhook asks it once a request, and everything behind the door asks
 // the Caller that travels in the request's context.
+//
+// There are two ways to be known. An app of the operator's file has a key,
+// which Login changes for a token of ours that speaks for one of the app's
+// users. Or a person has a token of an OIDC issuer that the operator trusts. A
+// token holds no right that the file doesn't give any more: the file is looked
+// at on every use, so a right taken away is gone at once.
+//
+// New reads files and starts nothing; Run follows the file.
 package auth
 
 import (
@@ -74,10 +82,46 @@ type Caller struct {
 	Scopes Scopes
 	// Token is the id (jti) of its token, for revocation; never the token itself.
 	Token string
-	// Expires is when its token ends; zero means never.
-	Expires time.Time
-	// OnBehalf is true when an admin acts for User.
+	// Issued is when its token was made, Expires when it ends; zero means never.
+	Issued, Expires time.Time
+	// OnBehalf is true when an admin acts for User, and Own then the user that
+	// it speaks for by itself.
 	OnBehalf bool
+	Own      schema.User
+}
+
+// For returns the caller as it acts for somebody. Only an admin may: else the
+// error is Forbidden, and Invalid when u names no user.
+func (c Caller) For(u schema.User) (Caller, error) {
+	if !c.May(Admin) {
+		return Caller{}, schema.Errorf(schema.Forbidden, "%s may not act for another user: that needs the scope %s", c.Actor, Admin)
+	}
+	if err := u.Validate(); err != nil {
+		return Caller{}, err
+	}
+	if !c.OnBehalf {
+		c.Own = c.User
+	}
+	c.User, c.OnBehalf = u, true
+	return c, nil
+}
+
+// own is the user that the caller's token speaks for.
+func (c Caller) own() schema.User {
+	if c.OnBehalf {
+		return c.Own
+	}
+	return c.User
+}
+
+// source is the app or issuer that vouches for the caller: what follows the
+// last dot of its actor.
+func (c Caller) source() (subject, source string) {
+	i := strings.LastIndexByte(c.Actor, '.')
+	if i < 0 {
+		return "", ""
+	}
+	return c.Actor[:i], c.Actor[i+1:]
 }
 
 // May reports whether the caller has the scope. An admin has all of them.

@@ -1,0 +1,154 @@
+package auth
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"bayplan.dev/schema"
+)
+
+const (
+	// MaxToken is the longest token that is looked at, in bytes.
+	MaxToken = 8 << 10
+	// leeway is how far the clocks of two machines may be apart.
+	leeway = 30 * time.Second
+	// Lifetimes of our own tokens.
+	defaultLifetime = 15 * time.Minute
+	minLifetime     = time.Minute
+	maxLifetime     = 24 * time.Hour
+)
+
+// claims are those of our own tokens.
+type claims struct {
+	jwt.Claims
+	User  schema.User `json:"user"`
+	Scope string      `json:"scope"`
+	GID   string      `json:"gid,omitempty"`
+}
+
+// Login is what an app says in order to speak for one of its users.
+type Login struct {
+	App string
+	Key string
+	// UID is the user as the app knows it; GID goes into the token as it is.
+	UID, GID string
+}
+
+// Token is a token of ours.
+type Token struct {
+	Token   string
+	Expires time.Time
+	// User is the fleet user that it speaks for.
+	User schema.User
+}
+
+// gidPattern keeps what goes into a token, and so into every request, small and plain.
+var gidPattern = regexp.MustCompile(`^[A-Za-z0-9._:-]{0,64}$`)
+
+// Login makes a token. The error is an ErrDenied when the key isn't the app's
+// or there is no such app, and tells neither from the other; Invalid when the
+// key is right and the rest is wrong.
+func (g *Guard) Login(l Login) (Token, error) {
+	r := g.rules.Load()
+	a := nobody()
+	if known := r.apps[l.App]; known != nil {
+		a = known
+	}
+	if !a.opens(l.Key) || g.keys == nil {
+		return Token{}, denied("the app or its key is wrong")
+	}
+	user, err := a.userOf(l.UID, r)
+	if err != nil {
+		return Token{}, err
+	}
+	if !gidPattern.MatchString(l.GID) {
+		return Token{}, schema.Errorf(schema.Invalid, "gid: must match %s", gidPattern)
+	}
+	now := time.Now()
+	c := claims{
+		Claims: jwt.Claims{
+			Issuer: g.options.Issuer, Audience: jwt.Audience{g.options.Audience},
+			Subject: l.UID + "." + a.name, ID: rand.Text(),
+			IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.options.Lifetime)),
+		},
+		User: user, Scope: a.scopes.String(), GID: l.GID,
+	}
+	if err := r.allows(c.caller(a.scopes), false); err != nil {
+		return Token{}, err
+	}
+	raw, err := jwt.Signed(g.keys.signer).Claims(c).Serialize()
+	if err != nil {
+		return Token{}, fmt.Errorf("sign token: %w", err)
+	}
+	return Token{Token: raw, Expires: c.Expiry.Time(), User: user}, nil
+}
+
+func (c claims) caller(s Scopes) Caller {
+	return Caller{
+		Actor: c.Subject, User: c.User, Scopes: s, Token: c.ID,
+		Issued: c.IssuedAt.Time(), Expires: c.Expiry.Time(),
+	}
+}
+
+// own checks a token that says it is ours. The algorithm and the key are our
+// choice: the token can only name one of our keys.
+func (g *Guard) own(raw string) (Caller, error) {
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil || len(parsed.Headers) != 1 {
+		return Caller{}, errBadToken
+	}
+	public, ok := g.keys.public[parsed.Headers[0].KeyID]
+	if !ok {
+		return Caller{}, errBadToken
+	}
+	var c claims
+	if err := parsed.Claims(public, &c); err != nil {
+		return Caller{}, errBadToken
+	}
+	if c.Expiry == nil || c.IssuedAt == nil || c.ID == "" || c.Expiry.Time().Sub(c.IssuedAt.Time()) > maxLifetime {
+		return Caller{}, errBadToken
+	}
+	now := time.Now()
+	expected := jwt.Expected{Issuer: g.options.Issuer, AnyAudience: jwt.Audience{g.options.Audience}, Time: now}
+	if now.Add(-leeway).After(c.Expiry.Time()) {
+		return Caller{}, errExpired
+	}
+	if err := c.ValidateWithLeeway(expected, leeway); err != nil {
+		return Caller{}, errBadToken
+	}
+	granted, err := ParseScopes(c.Scope)
+	if err != nil {
+		return Caller{}, errBadToken
+	}
+	caller := c.caller(granted)
+	return caller, g.rules.Load().allows(caller, false)
+}
+
+const (
+	errBadToken = refusal("the token isn't valid here")
+	errExpired  = refusal("the token has expired")
+)
+
+// issuerOf reads, without believing it, who says to have made the token.
+func issuerOf(raw string) (string, bool) {
+	parts := strings.Split(raw, ".")
+	if len(raw) > MaxToken || len(parts) != 3 {
+		return "", false
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return "", false
+	}
+	var c struct {
+		Issuer string `json:"iss"`
+	}
+	return c.Issuer, json.Unmarshal(payload, &c) == nil
+}
