@@ -57,6 +57,8 @@ type Repo struct {
 
 	// fetching makes one fetch at a time.
 	fetching sync.Mutex
+
+	lines lines
 }
 
 // New returns a Repo for the options, whose Remote is checked; nothing is
