@@ -1,68 +1,148 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
-	"github.com/coder/websocket"
-	"github.com/coder/websocket/wsjson"
 	"github.com/spf13/cobra"
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
 )
 
-const defaultEndpoint = "http://127.0.0.1:8080"
-
 // client speaks to the API of a server.
-type client struct{ endpoint *url.URL }
-
-// endpointFlag adds --endpoint-url; the environment is its default.
-func (a *app) endpointFlag(cmd *cobra.Command) *string {
-	endpoint := a.getenv("BAYPLAN_ENDPOINT_URL")
-	if endpoint == "" {
-		endpoint = defaultEndpoint
-	}
-	return cmd.Flags().String("endpoint-url", endpoint, "URL of the server ($BAYPLAN_ENDPOINT_URL)")
+type client struct {
+	endpoint *url.URL
+	// bearer is nil where nobody says who they are.
+	bearer *bearer
+	// actFor is the user that an admin's calls are for.
+	actFor string
 }
 
-func newClient(cmd *cobra.Command, endpoint string) (*client, error) {
-	u, err := url.Parse(strings.TrimSuffix(endpoint, "/"))
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, usagef(cmd, "endpoint URL %q must be http(s)://host[:port]", endpoint)
+// request is one call of the API.
+type request struct {
+	method, path string
+	query        url.Values
+	header       http.Header
+	// body is sent as JSON; nil for none.
+	body any
+}
+
+func newClient(cmd *cobra.Command, to access) (*client, error) {
+	u, err := url.Parse(strings.TrimSuffix(to.EndpointURL, "/"))
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
+		return nil, usagef(cmd, "endpoint URL %q must be http(s)://host[:port]", withoutUser(to.EndpointURL))
 	}
-	return &client{endpoint: u}, nil
+	c := &client{endpoint: u}
+	if c.bearer, err = c.newBearer(to); err != nil {
+		return nil, usagef(cmd, "%w", err)
+	}
+	return c, nil
+}
+
+// withoutUser drops a password that somebody put into a URL.
+func withoutUser(text string) string {
+	if at := strings.LastIndexByte(text, '@'); at >= 0 {
+		return "…" + text[at:]
+	}
+	return text
+}
+
+// api is the way to every server. A redirect isn't followed: it could carry a
+// secret to somewhere else.
+func api() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// do sends the request with a token and decodes the answer into out. A token
+// that has become bad is replaced once, where there is a key for it.
+func (c *client) do(ctx context.Context, r request, out any) (status int, err error) {
+	token, err := c.token(ctx)
+	if err != nil {
+		return 0, err
+	}
+	status, err = c.try(ctx, r, token, out)
+	if status == http.StatusUnauthorized && c.bearer.renewable(token) {
+		if token, err = c.token(ctx); err == nil {
+			status, err = c.try(ctx, r, token, out)
+		}
+	}
+	return status, err
+}
+
+func (c *client) token(ctx context.Context) (string, error) {
+	if c.bearer == nil {
+		return "", nil
+	}
+	token, _, err := c.bearer.get(ctx)
+	return token, err
+}
+
+// try sends the request once.
+func (c *client) try(ctx context.Context, r request, token string, out any) (status int, err error) {
+	outgoing, err := c.outgoing(ctx, r, token)
+	if err != nil {
+		return 0, err
+	}
+	response, err := api().Do(outgoing)
+	if err != nil {
+		return 0, c.unreachable(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read to its end, or an error says why not
+	switch {
+	case response.StatusCode >= http.StatusMultipleChoices:
+		return response.StatusCode, problem(response)
+	case response.StatusCode == http.StatusNoContent || out == nil:
+		return response.StatusCode, nil
+	}
+	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		return response.StatusCode, schema.Errorf(schema.Unavailable, "the answer of %s to %s %s can't be read: %w", c.endpoint, r.method, r.path, err)
+	}
+	return response.StatusCode, nil
+}
+
+func (c *client) outgoing(ctx context.Context, r request, token string) (*http.Request, error) {
+	var body io.Reader
+	if r.body != nil {
+		text, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, fmt.Errorf("ask %s: %w", c.endpoint, err)
+		}
+		body = bytes.NewReader(text)
+	}
+	u := c.endpoint.JoinPath(r.path)
+	u.RawQuery = r.query.Encode()
+	outgoing, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.endpoint, err)
+	}
+	for name, values := range r.header {
+		outgoing.Header[name] = values
+	}
+	outgoing.Header.Set("User-Agent", "bay/"+version)
+	if body != nil && outgoing.Header.Get("Content-Type") == "" {
+		outgoing.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		outgoing.Header.Set("Authorization", "Bearer "+token)
+	}
+	return outgoing, nil
 }
 
 // get decodes the answer to a GET into out.
 func (c *client) get(ctx context.Context, path string, query url.Values, out any) error {
-	u := c.endpoint.JoinPath(path)
-	u.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return fmt.Errorf("ask %s: %w", c.endpoint, err)
-	}
-	request.Header.Set("User-Agent", "bay/"+version)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read to its end, or an error says why not
-	if response.StatusCode != http.StatusOK {
-		return problem(response)
-	}
-	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
-		return fmt.Errorf("ask %s: %w", u, err)
-	}
-	return nil
+	_, err := c.do(ctx, request{method: http.MethodGet, path: path, query: query}, out)
+	return err
 }
 
 // unreachable drops the URL that http puts before its errors: it was said already.
@@ -74,20 +154,6 @@ func (c *client) unreachable(err error) error {
 		return err
 	}
 	return schema.Errorf(schema.Unavailable, "server %s can't be reached: %w; name another with --endpoint-url", c.endpoint, err)
-}
-
-// problem turns an RFC 9457 answer into an error with its code.
-func problem(response *http.Response) error {
-	var p struct {
-		Code   schema.Code `json:"code"`
-		Detail string      `json:"detail"`
-	}
-	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	err := json.NewDecoder(io.LimitReader(response.Body, 1<<20)).Decode(&p)
-	if kind != "application/problem+json" || err != nil || p.Code == "" {
-		return schema.Errorf(schema.Internal, "the server answered %s", response.Status)
-	}
-	return schema.Errorf(p.Code, "%s", p.Detail)
 }
 
 // list collects all pages.
@@ -108,52 +174,21 @@ func list[T any](ctx context.Context, c *client, path string, query url.Values) 
 	}
 }
 
+// pathOf is a path of the API; what is between its constant parts is escaped.
+func pathOf(collection, id string, rest ...string) string {
+	path := "/compute/" + collection + "/" + url.PathEscape(id)
+	for _, part := range rest {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
 func (c *client) container(ctx context.Context, id string) (webhook.Container, error) {
 	var out webhook.Container
-	return out, c.get(ctx, "/compute/containers/"+url.PathEscape(id), nil, &out)
+	return out, c.get(ctx, pathOf("containers", id), nil, &out)
 }
 
 func (c *client) sync(ctx context.Context) (schema.SyncStatus, error) {
 	var out schema.SyncStatus
 	return out, c.get(ctx, "/compute/sync", nil, &out)
-}
-
-// frame is schema.Frame as it comes over the wire.
-type frame struct {
-	Type schema.FrameType `json:"type"`
-	Seq  uint64           `json:"seq"`
-	Data json.RawMessage  `json:"data"`
-}
-
-// stream calls handle with each frame behind since, until handle returns done
-// or an error, or the connection ends, which is an Unavailable error. It
-// returns the number of the last frame, to go on from.
-func (c *client) stream(ctx context.Context, since uint64, handle func(frame) (done bool, err error)) (uint64, error) {
-	u := c.endpoint.JoinPath("/compute/ws")
-	u.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
-	if since > 0 {
-		u.RawQuery = url.Values{"since": {strconv.FormatUint(since, 10)}}.Encode()
-	}
-	conn, response, err := websocket.Dial(ctx, u.String(), nil) //nolint:bodyclose // the library closes it
-	if err != nil {
-		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-			return since, problem(response)
-		}
-		return since, c.unreachable(err)
-	}
-	defer conn.CloseNow() //nolint:errcheck // it has ended either way
-	conn.SetReadLimit(-1)
-	for {
-		var f frame
-		if err := wsjson.Read(ctx, conn, &f); err != nil {
-			if ctx.Err() != nil {
-				return since, ctx.Err()
-			}
-			return since, schema.Errorf(schema.Unavailable, "the stream of %s ended: %w", c.endpoint, err)
-		}
-		since = f.Seq
-		if done, err := handle(f); done || err != nil {
-			return since, err
-		}
-	}
 }

@@ -19,12 +19,8 @@ type app struct {
 
 // getenv returns the value of the last entry for key, as the shell sees it.
 func (a *app) getenv(key string) string {
-	for _, kv := range slices.Backward(a.env) {
-		if v, ok := strings.CutPrefix(kv, key+"="); ok {
-			return v
-		}
-	}
-	return ""
+	value, _ := a.lookupEnv(key)
+	return value
 }
 
 // run is main without the process around it.
@@ -56,6 +52,7 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: "offline", Title: "On a folder of YAML, without a server:"},
 		&cobra.Group{ID: "server", Title: "Run a server:"},
 		&cobra.Group{ID: "client", Title: "Ask a server:"},
+		&cobra.Group{ID: "access", Title: "Reach a server:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
 		for _, cmd := range cmds {
@@ -65,8 +62,9 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("offline", a.initCommand(), a.validateCommand(), a.renderCommand(), a.schemaCommand())
-	add("server", a.upCommand(), a.serveCommand(), a.syncCommand())
-	add("client", a.listCommand(), a.getCommand(), a.statusCommand(), a.waitCommand())
+	add("server", a.upCommand(), a.serveCommand())
+	add("client", a.clientCommands()...)
+	add("access", a.accessCommands()...)
 	add("", a.versionCommand(), a.gitHookCommand())
 	return root
 }
@@ -87,4 +85,20 @@ func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 func (a *app) printf(format string, args ...any) error {
 	_, err := fmt.Fprintf(a.stdout, format, args...)
 	return err
+}
+
+// chat says something that isn't the command's result.
+func (a *app) chat(format string, args ...any) error {
+	_, err := fmt.Fprintf(a.stderr, format, args...)
+	return err
+}
+
+// lookupEnv tells an empty variable from one that isn't there.
+func (a *app) lookupEnv(key string) (string, bool) {
+	for _, kv := range slices.Backward(a.env) {
+		if v, ok := strings.CutPrefix(kv, key+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
 }

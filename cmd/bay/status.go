@@ -1,13 +1,9 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,11 +20,11 @@ one line a container. With --watch the lines go on as states change; the stream
 is taken up again when the connection breaks.`,
 		Args: cobra.ArbitraryArgs,
 	}
-	endpoint, format := a.endpointFlag(cmd), outputFlag(cmd)
+	conn, format := a.connectFlags(cmd), outputFlag(cmd)
 	watch := cmd.Flags().BoolP("watch", "w", false, "go on with every change")
-	cmd.ValidArgsFunction = a.completeContainers(endpoint)
+	cmd.ValidArgsFunction = conn.complete(containerIDs)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := newClient(cmd, *endpoint)
+		c, err := conn.client(cmd)
 		if err != nil {
 			return err
 		}
@@ -37,10 +33,7 @@ is taken up again when the connection breaks.`,
 			return err
 		}
 		if *watch {
-			if output(*format) != outputTable && output(*format) != outputJSON {
-				return usagef(cmd, "--watch prints table or json, not %q", *format)
-			}
-			return a.watchStatus(cmd.Context(), c, wanted, output(*format))
+			return a.watch(cmd, c, *format, watcher{wanted: oneOf(wanted), sync: wanted == nil})
 		}
 		return a.printStatus(cmd, c, wanted, *format)
 	}
@@ -91,7 +84,7 @@ func (a *app) printStatus(cmd *cobra.Command, c *client, wanted map[schema.Conta
 		Sync       schema.SyncStatus   `json:"sync"`
 		Containers []webhook.Container `json:"containers"`
 	}{sync, items}
-	if err := containerTable(value, items).print(cmd, a.stdout, format); err != nil {
+	if err := a.show(cmd, containerTable(value, items), format); err != nil {
 		return err
 	}
 	if f := output(format); f == outputTable || f == outputWide {
@@ -128,103 +121,3 @@ func syncText(s schema.SyncStatus) string {
 	b.WriteString(s.Findings.Text())
 	return b.String()
 }
-
-// reconnect is how long a watch waits before it takes up a broken stream.
-const reconnect = time.Second
-
-// watchStatus prints a line for every change until ctx ends.
-func (a *app) watchStatus(ctx context.Context, c *client, wanted map[schema.ContainerID]bool, format output) error {
-	w := watcher{app: a, wanted: wanted, format: format, last: map[schema.ContainerID]string{}}
-	var since uint64
-	for connected := false; ; {
-		last, err := c.stream(ctx, since, func(f frame) (bool, error) {
-			connected = true
-			return false, w.print(f)
-		})
-		since = last
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // whoever watches has seen enough
-		}
-		if !connected || schema.CodeOf(err) != schema.Unavailable {
-			return err
-		}
-		if _, err := fmt.Fprintf(a.stderr, "%v; trying again\n", err); err != nil {
-			return err
-		}
-		select {
-		case <-time.After(reconnect):
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// watcher prints what frames change.
-type watcher struct {
-	app    *app
-	wanted map[schema.ContainerID]bool
-	format output
-	last   map[schema.ContainerID]string
-}
-
-func (w *watcher) print(f frame) error {
-	if w.format == outputJSON {
-		return json.NewEncoder(w.app.stdout).Encode(f)
-	}
-	switch f.Type {
-	case schema.FrameContainers:
-		statuses, err := decode[[]schema.ContainerStatus](f)
-		for _, s := range statuses {
-			err = errors.Join(err, w.status(s))
-		}
-		return err
-	case schema.FrameContainerStatus:
-		s, err := decode[schema.ContainerStatus](f)
-		return errors.Join(err, w.status(s))
-	case schema.FrameContainerDeleted:
-		d, err := decode[schema.ContainerDeleted](f)
-		return errors.Join(err, w.line(d.ID, "deleted"))
-	case schema.FrameSync:
-		s, err := decode[schema.SyncStatus](f)
-		if err != nil || w.wanted != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w.app.stdout, "%s  %s", clock(), syncText(s))
-		return err
-	}
-	return nil // a frame of a newer server
-}
-
-func decode[T any](f frame) (T, error) {
-	var v T
-	if err := json.Unmarshal(f.Data, &v); err != nil {
-		return v, fmt.Errorf("frame %s: %w", f.Type, err)
-	}
-	return v, nil
-}
-
-func (w *watcher) status(s schema.ContainerStatus) error {
-	text := string(s.Phase)
-	if s.Reason != "" {
-		text += " " + s.Reason
-	}
-	if s.Message != "" {
-		text += ": " + s.Message
-	}
-	if s.Revision != "" {
-		text += " (commit " + s.Revision.Short() + ")"
-	}
-	return w.line(s.ID, text)
-}
-
-// line prints the text unless it is what was printed of the container last.
-func (w *watcher) line(id schema.ContainerID, text string) error {
-	if w.last[id] == text || w.wanted != nil && !w.wanted[id] {
-		return nil
-	}
-	w.last[id] = text
-	_, err := fmt.Fprintf(w.app.stdout, "%s  %s  %s\n", clock(), id, text)
-	return err
-}
-
-func clock() string { return time.Now().Format(time.TimeOnly) }

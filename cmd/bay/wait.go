@@ -24,12 +24,12 @@ can't come true by waiting, such as an image that isn't there. It ends with exit
 code 3 when it wasn't observed in time: it may still come true.`,
 		Args: cobra.MaximumNArgs(1),
 	}
-	endpoint := a.endpointFlag(cmd)
+	conn := a.connectFlags(cmd)
 	target := cmd.Flags().String("for", "ready", "what to wait for: ready, stopped, deleted, synced or synced=REVISION")
 	timeout := cmd.Flags().Duration("timeout", 5*time.Minute, "how long to wait")
-	cmd.ValidArgsFunction = a.completeContainers(endpoint)
+	cmd.ValidArgsFunction = conn.complete(containerIDs)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := newClient(cmd, *endpoint)
+		c, err := conn.client(cmd)
 		if err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (w *waiter) met(f frame) (bool, error) {
 			return false, schema.Errorf(schema.NotFound, "container %q was deleted", w.id)
 		}
 		return true, nil
-	case schema.FrameSync:
+	case schema.FrameSync, schema.FrameOperation:
 	}
 	return false, nil
 }
@@ -151,7 +151,7 @@ func (w *waiter) status(s schema.ContainerStatus) (bool, error) {
 	text := strings.TrimSpace(fmt.Sprintf("%s %s", s.Phase, s.Reason))
 	if text != w.last {
 		w.last = text
-		if _, err := fmt.Fprintf(w.app.stderr, "%s  %s  %s\n", clock(), w.id, text); err != nil {
+		if err := w.app.chat("%s  %s  %s\n", clock(), w.id, text); err != nil {
 			return false, err
 		}
 	}

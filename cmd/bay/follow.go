@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"bayplan.dev/schema"
+)
+
+// poll is how long one request waits for an operation, and pollPause how soon
+// the next may follow one that was answered at once.
+const (
+	poll      = 30 * time.Second
+	pollPause = 250 * time.Millisecond
+)
+
+// follow waits until the operation has come as far as was asked for, and shows
+// the way of its container there. It ends early when that can't be reached.
+func (w *writes) follow(op schema.Operation) (schema.Operation, error) {
+	ctx, cancel := context.WithTimeout(w.cmd.Context(), w.timeout)
+	defer cancel()
+	var shown sync.WaitGroup
+	if op.Kind == schema.KindContainer && op.Action != "delete" && !op.State.Reached(w.until) {
+		shown.Go(func() { w.showWay(ctx, op) })
+	}
+	op, err := w.client.awaitOperation(ctx, op, w.until)
+	cancel()
+	shown.Wait()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return op, fmt.Errorf("%w: %s of %s is %s; go on with `bay operations %s --wait`", errNotObserved, op.Action, op.Target, op.State, op.ID)
+	}
+	return op, err
+}
+
+// awaitOperation returns when the operation has reached the state, or never will.
+func (c *client) awaitOperation(ctx context.Context, op schema.Operation, until schema.OperationState) (schema.Operation, error) {
+	for {
+		switch {
+		case op.State.Reached(until):
+			return op, nil
+		case op.State == schema.OperationFailed:
+			return op, schema.Errorf(schema.Internal, "%s of %s failed: %s: %s", op.Action, op.Target, dash(op.Reason), dash(op.Message))
+		case op.State == schema.OperationSuperseded:
+			return op, schema.Errorf(schema.Conflict, "%s of %s was superseded by a later commit", op.Action, op.Target)
+		case op.State == schema.OperationAwaitingReview:
+			return op, fmt.Errorf("%w: %s of %s awaits review: %s", errNotObserved, op.Action, op.Target, dash(op.Message))
+		}
+		asked := time.Now()
+		next, err := c.operation(ctx, op.ID, until)
+		switch {
+		case ctx.Err() != nil:
+			return op, ctx.Err()
+		case err == nil:
+			op = next
+		case schema.CodeOf(err) != schema.Unavailable:
+			return op, err
+		}
+		if time.Since(asked) < pollPause && pause(ctx, pollPause) != nil {
+			return op, ctx.Err()
+		}
+	}
+}
+
+// operation reads an operation; with until it waits a while for that state.
+func (c *client) operation(ctx context.Context, id string, until schema.OperationState) (schema.Operation, error) {
+	var out schema.Operation
+	query := filters("wait", string(until))
+	if until != "" {
+		query.Set("timeout", poll.String())
+	}
+	return out, c.get(ctx, pathOf("operations", id), query, &out)
+}
+
+// showWay tells each change of the container until ctx ends. It is for the eye
+// only: what ends the wait is the operation.
+func (w *writes) showWay(ctx context.Context, op schema.Operation) {
+	last, since := "", uint64(0)
+	for ctx.Err() == nil {
+		since, _ = w.client.stream(ctx, since, func(f frame) (bool, error) {
+			if f.Type != schema.FrameContainerStatus {
+				return false, nil
+			}
+			s, err := decode[schema.ContainerStatus](f)
+			if err != nil || s.ID.String() != op.Target || statusText(s) == last {
+				return false, err
+			}
+			last = statusText(s)
+			return false, w.app.chat("%s  %s  %s\n", clock(), s.ID, last)
+		})
+		_ = pause(ctx, reconnect) // the loop asks ctx
+	}
+}

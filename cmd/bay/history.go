@@ -1,0 +1,107 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bayplan.dev/schema"
+)
+
+// historyEntry is one commit that changed a container's file.
+type historyEntry struct {
+	Revision  schema.Revision `json:"revision"`
+	Author    string          `json:"author"`
+	Time      time.Time       `json:"time"`
+	Subject   string          `json:"subject"`
+	Action    string          `json:"action,omitempty"`
+	Operation string          `json:"operation,omitempty"`
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "history ID", Short: "List the commits that changed a container",
+		Example: "  bay history alice--web",
+		Args:    cobra.ExactArgs(1),
+	}
+	conn, format := a.connectFlags(cmd), outputFlag(cmd)
+	cmd.ValidArgsFunction = first(conn.complete(containerIDs))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := conn.client(cmd)
+		if err != nil {
+			return err
+		}
+		all, err := list[historyEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters())
+		if err != nil {
+			return err
+		}
+		return a.show(cmd, historyTable(all, all.Items), *format)
+	}
+	return cmd
+}
+
+func historyTable(value any, items []historyEntry) table {
+	t := table{value: value, wide: 1, columns: []string{"COMMIT", "TIME", "AUTHOR", "ACTION", "SUBJECT", "OPERATION"}}
+	for _, e := range items {
+		t.names = append(t.names, string(e.Revision))
+		t.rows = append(t.rows, []string{
+			e.Revision.Short(), e.Time.Local().Format(time.DateTime), e.Author, dash(e.Action), e.Subject, dash(e.Operation),
+		})
+	}
+	return t
+}
+
+func (a *app) rollbackCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "rollback ID --to COMMIT", Short: "Give a container the spec that it had at a commit, by a new commit",
+		Example: "  bay rollback alice--web --to 4f2c91a --wait",
+		Args:    cobra.ExactArgs(1),
+	}
+	flags := a.writeFlags(cmd)
+	to := cmd.Flags().String("to", "", "the commit, as `bay history` lists them; its beginning is enough")
+	cmd.ValidArgsFunction = first(flags.conn.complete(containerIDs))
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		w, err := flags.begin(cmd)
+		if err != nil {
+			return err
+		}
+		revision, err := w.revision(args[0], *to)
+		if err != nil {
+			return err
+		}
+		w.send("container "+args[0], post(pathOf("containers", args[0], "rollback"), map[string]any{"revision": revision}))
+		return w.end()
+	}
+	return cmd
+}
+
+// revision is the full hash of a commit of the container's history.
+func (w *writes) revision(id, to string) (schema.Revision, error) {
+	const shortest = 4
+	if len(to) < shortest {
+		return "", usagef(w.cmd, "name the commit with --to; `bay history %s` lists them", id)
+	}
+	all, err := list[historyEntry](w.cmd.Context(), w.client, pathOf("containers", id, "history"), filters())
+	if err != nil {
+		return "", err
+	}
+	return oneRevision(id, to, all.Items)
+}
+
+func oneRevision(id, to string, items []historyEntry) (schema.Revision, error) {
+	var found schema.Revision
+	for _, e := range items {
+		if !strings.HasPrefix(string(e.Revision), to) {
+			continue
+		}
+		if found != "" && found != e.Revision {
+			return "", schema.Errorf(schema.Invalid, "--to %s means several commits; give more of it", to)
+		}
+		found = e.Revision
+	}
+	if found == "" {
+		return "", schema.Errorf(schema.NotFound, "commit %s is not among those that changed %s; `bay history %s` lists them", to, id, id)
+	}
+	return found, nil
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// stateCommands are those that only say what a container is to do.
+func (a *app) stateCommands() []*cobra.Command {
+	return []*cobra.Command{
+		a.stateCommand("start", "Start stopped containers"),
+		a.stateCommand("stop", "Stop containers; their volumes stay"),
+		a.stateCommand("restart", "Restart containers"),
+	}
+}
+
+func (a *app) stateCommand(verb, short string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: verb + " ID...", Short: short, Args: cobra.MinimumNArgs(1),
+		Example: "  bay " + verb + " alice--web --wait",
+	}
+	flags := a.writeFlags(cmd)
+	cmd.ValidArgsFunction = flags.conn.complete(containerIDs)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		w, err := flags.begin(cmd)
+		if err != nil {
+			return err
+		}
+		for _, id := range args {
+			w.send("container "+id, request{method: http.MethodPost, path: pathOf("containers", id, verb)})
+		}
+		return w.end()
+	}
+	return cmd
+}
