@@ -50,12 +50,18 @@ var docsCodes = []docsCode{ //nolint:gochecknoglobals // a table
 	{string(schema.NotFound), statusOf(schema.NotFound), "It does not exist, or isn't yours."},
 	{string(schema.Conflict), statusOf(schema.Conflict), "Somebody else got there first, or it isn't in the state that this needs."},
 	{string(schema.Forbidden), statusOf(schema.Forbidden), "The right, or the signature, is missing."},
+	{codeUnauthenticated, http.StatusUnauthorized, "The credentials are missing, wrong, or have ended."},
 	{codeQuotaExceeded, statusOf(schema.Exceeded), "The platform's limit for you is used up."},
 	{string(schema.Unavailable), statusOf(schema.Unavailable), "Not now. Try again after Retry-After seconds."},
 	{string(schema.Internal), statusOf(schema.Internal), "A defect. The server's log says more under X-Request-Id."},
 	{codeTooFast, http.StatusTooManyRequests, "Too many requests. Try again after Retry-After seconds."},
 	{codeTooLarge, http.StatusRequestEntityTooLarge, "The body is too large."},
 	{codeNoSuchMethod, http.StatusMethodNotAllowed, "The path knows other methods; Allow lists them."},
+	{codePrecondition, http.StatusPreconditionFailed, "The file isn't the one that If-Match names any more, or it exists though it must not. Read it again."},
+	{codeKeyReused, http.StatusUnprocessableEntity, "The idempotency key was used for another request. Draw a new key for each request."},
+	{codeUnknown, http.StatusServiceUnavailable, "The change may have been committed. Repeat the request with the Idempotency-Key of the answer: it tells, and commits once."},
+	{codeFailed, http.StatusConflict, "The commit is kept, but what was waited for can't become so by waiting. operation says why."},
+	{codeMediaType, http.StatusUnsupportedMediaType, "The body is of another type than the path takes."},
 	{codeUpgrade, http.StatusUpgradeRequired, "The path is a WebSocket."},
 }
 

@@ -101,6 +101,8 @@ func requests() map[string][]string {
 		"/compute/containers":              {"/compute/containers", "/compute/containers?limit=1", "/compute/containers?limit=0"},
 		"/compute/containers/{id}":         {"/compute/containers/alice--web", "/compute/containers/alice--shop--api", "/compute/containers/alice--old", "/compute/containers/x"},
 		"/compute/containers/{id}/ingress": {"/compute/containers/alice--web/ingress", "/compute/containers/x/ingress"},
+		"/compute/containers/{id}/ssh":     {"/compute/containers/alice--web/ssh", "/compute/containers/x/ssh"},
+		"/compute/ephemerals/{id}":         {"/compute/ephemerals/alice--web"},
 		"/compute/spaces":                  {"/compute/spaces"},
 		"/compute/spaces/{id}":             {"/compute/spaces/alice--shop", "/compute/spaces/bob--blog", "/compute/spaces/carol--gone", "/compute/spaces/x"},
 		"/compute/volumes":                 {"/compute/volumes"},

@@ -24,6 +24,8 @@ const (
 	codeTooLarge      = "too_large"
 	codeNoSuchMethod  = "method_not_allowed"
 	codeUpgrade       = "upgrade_required"
+
+	codeUnauthenticated = "unauthenticated"
 )
 
 const detailInternal = "something is wrong inside; the server's log says more under this answer's " + requestIDHeader
@@ -37,9 +39,15 @@ type Problem struct { //nolint:errname // RFC 9457 calls it a problem
 	Code   string `json:"code" doc:"Stable; programs decide by it."`
 	// Errors are the findings, all of them at once.
 	Errors []Detail `json:"errors,omitempty" nullable:"false"`
+	// Operation is the one that failed, where one was waited for.
+	Operation *schema.Operation `json:"operation,omitempty" doc:"The operation that was waited for."`
 
 	// retryAfter is in seconds; 0 says nothing.
 	retryAfter int
+	// key is the idempotency key to ask again with.
+	key string
+	// challenge says how to show who one is.
+	challenge string
 }
 
 // Detail is one of several things that are wrong.
@@ -60,11 +68,21 @@ func (p *Problem) GetStatus() int { return p.Status }
 // ContentType is always that of a problem.
 func (*Problem) ContentType(string) string { return problemType }
 
-// GetHeaders returns Retry-After where waiting helps.
+// GetHeaders returns Retry-After where waiting helps, and WWW-Authenticate where
+// credentials do.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	if p.key != "" {
+		h.Set("Idempotency-Key", p.key)
+	}
+	if p.Operation != nil {
+		h.Set("Location", operationPath+p.Operation.ID)
+	}
+	if p.challenge != "" {
+		h.Set("WWW-Authenticate", p.challenge)
 	}
 	return h
 }

@@ -13,9 +13,11 @@
 package webhook
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -68,6 +70,19 @@ type Options struct {
 	// Git serves the fleet repository itself, below /git/fleet.git.
 	Git http.Handler
 
+	// Committer takes what calls change; without one the API only reads.
+	Committer Committer
+	// Operations follows what was changed. Without it an operation stays
+	// committed, and nothing waits.
+	Operations Operations
+	// Load reads a snapshot, for what an edit must know of the platform. It is
+	// called for trees that aren't committed yet and is to remember what it read.
+	Load func(context.Context, schema.Snapshot) (*schema.Fleet, error)
+	// SSHCommand is the exact command that logs in to a container.
+	SSHCommand func(schema.ContainerID) string
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+
 	// Hooks holds the secret of each forge that may call; others get 404.
 	Hooks map[Forge]Secret
 	// Branch is the branch that is followed, "main" when empty; Repository its
@@ -96,6 +111,9 @@ type API struct {
 	streams *streams
 	frames  *encoder
 	hooks   *hooks
+	// platforms and waiting are for writes.
+	platforms *platforms
+	waiting   atomic.Int64
 }
 
 // New returns the handler of all routes.
@@ -106,6 +124,8 @@ func New(opts Options) *API {
 		router:  chi.NewRouter(),
 		metrics: newMetrics(opts.Registerer),
 		frames:  newEncoder(),
+
+		platforms: &platforms{load: opts.Load},
 	}
 	a.streams = newStreams(opts.MaxStreams, a.metrics.streams)
 	a.hooks = newHooks(opts, a.metrics.hooks)
@@ -123,6 +143,19 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.Serve
 // ones. It may be called more than once.
 func (a *API) Close() { a.streams.close() }
 
+// writeRoutes are those that commit, and those that read the history.
+func (a *API) writeRoutes() {
+	a.containerWrites()
+	a.sshWrites()
+	a.ingressWrites()
+	a.spaceWrites()
+	a.volumeWrites()
+	a.keyWrites()
+	a.ephemeralWrites()
+	a.historyRoutes()
+	a.operationRoutes()
+}
+
 func (a *API) routes() {
 	a.containerRoutes()
 	a.spaceRoutes()
@@ -133,7 +166,13 @@ func (a *API) routes() {
 	a.streamRoutes()
 	a.hookRoutes()
 	a.healthRoutes()
+	a.sshRoutes()
+	a.ephemeralRoutes()
+	if a.opts.Committer != nil {
+		a.writeRoutes()
+	}
 	a.docsRoutes()
+	a.secure()
 	if a.opts.Git != nil {
 		a.router.Handle("/git/fleet.git/*", a.opts.Git)
 	}
