@@ -17,8 +17,10 @@ type reader struct {
 	ctx  *cue.Context
 	// seen remembers what CUE said of a value of a field.
 	seen map[verdict]bool
-	page *page
-	kind Kind
+	// lists are shared with other readers.
+	lists *lists
+	page  *page
+	kind  Kind
 }
 
 type verdict struct {
@@ -28,7 +30,7 @@ type verdict struct {
 }
 
 func newReader(defs *definitions) *reader {
-	return &reader{defs: defs, ctx: cuecontext.New(), seen: map[verdict]bool{}}
+	return &reader{defs: defs, ctx: cuecontext.New(), seen: map[verdict]bool{}, lists: &lists{}}
 }
 
 // document reads one document: what is wrong with it is reported, what is right

@@ -76,6 +76,9 @@ func (r *reader) readFile(path, hash string, data []byte) (result *file) {
 		}
 		d := &document{file: f, index: i, kind: kind, source: Position{path, root.Line, root.Column}}
 		d.decode(p, root, value)
+		if d.container != nil {
+			r.lists.shareAll(&d.container.Resources)
+		}
 		if _, size := at(root, fieldPath{"spec", "size"}); kind == KindVolume {
 			d.sizeAt = p.place(size, Finding{}).Position
 		}

@@ -29,7 +29,7 @@ func FuzzLoad(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	loader := &Loader{turn: make(chan struct{}, 1), defs: defs}
+	loader := &Loader{turn: make(chan struct{}, 1), shelf: &shelf{}, defs: defs}
 	f.Fuzz(func(t *testing.T, data string) {
 		repository := files{"users/alice/web/web.yaml": data, "users/alice/keys/web.yaml": data, "platform.yaml": data}
 		loader.recent = nil

@@ -20,6 +20,7 @@ const batch = 500
 type Loader struct {
 	turn   chan struct{}
 	recent []*memory
+	shelf  *shelf
 	defs   *definitions
 	err    error // of the embedded definitions
 }
@@ -27,7 +28,13 @@ type Loader struct {
 // NewLoader returns a Loader with an empty memory.
 func NewLoader() *Loader {
 	defs, err := compile()
-	return &Loader{turn: make(chan struct{}, 1), defs: defs, err: err}
+	return &Loader{turn: make(chan struct{}, 1), shelf: &shelf{}, defs: defs, err: err}
+}
+
+// Beside returns a Loader with a memory of its own that also takes what l has
+// read, as l takes what it has. What both remember is held once.
+func (l *Loader) Beside() *Loader {
+	return &Loader{turn: make(chan struct{}, 1), shelf: l.shelf, defs: l.defs, err: l.err}
 }
 
 // Load reads the whole snapshot. Whatever is wrong with its content becomes a
@@ -43,18 +50,20 @@ func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	next := newMemory(l.recent)
-	fleet, err := l.load(ctx, s, next)
+	earlier := l.shelf.earlier(l)
+	next := newMemory(earlier)
+	fleet, err := l.load(ctx, s, next, earlier)
 	if err != nil {
 		return nil, fmt.Errorf("load revision %s: %w", s.Revision.Short(), err)
 	}
 	l.recent = append([]*memory{next}, l.recent...)
 	l.recent = l.recent[:min(len(l.recent), 2)]
+	l.shelf.put(l, l.recent)
 	return fleet, nil
 }
 
-func (l *Loader) load(ctx context.Context, s Snapshot, next *memory) (*Fleet, error) {
-	p := &plan{tree: s.Tree, earlier: l.recent}
+func (l *Loader) load(ctx context.Context, s Snapshot, next *memory, earlier []*memory) (*Fleet, error) {
+	p := &plan{tree: s.Tree, earlier: earlier, lists: &l.shelf.lists}
 	top := folder{}
 	var err error
 	if s.Root != "" {
@@ -80,7 +89,7 @@ func (l *Loader) load(ctx context.Context, s Snapshot, next *memory) (*Fleet, er
 	for _, u := range users {
 		next.keep(u)
 	}
-	if err := l.resolve(ctx, s.Tree, users, next); err != nil {
+	if err := p.resolve(ctx, users, next); err != nil {
 		return nil, err
 	}
 	fleet.assemble(users, next)
@@ -144,6 +153,7 @@ func (l *Loader) read(ctx context.Context, tree Tree, tasks []task) error {
 	for chunk := range slices.Chunk(tasks, size) {
 		group.Go(func() error {
 			r := newReader(l.defs)
+			r.lists = &l.shelf.lists
 			for _, t := range chunk {
 				if err := ctx.Err(); err != nil {
 					return err

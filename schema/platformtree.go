@@ -27,6 +27,7 @@ type platformTree struct {
 	doc      *document
 	overlay  Overlay
 	findings Findings
+	lists    *lists
 }
 
 // broken says whether nothing may be applied because of the platform.
@@ -35,7 +36,7 @@ func (t *platformTree) broken() bool { return len(t.findings.Errors()) > 0 }
 // platform reads what the top folder says of the platform; the platform's file
 // becomes a task.
 func (p *plan) platform(top *folder) (*platformTree, error) {
-	t := &platformTree{}
+	t := &platformTree{lists: p.lists}
 	var overlay *Entry
 	for _, e := range top.files {
 		switch e.Name {

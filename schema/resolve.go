@@ -32,7 +32,7 @@ type resolvedSpace struct {
 
 // resolve gives every user's tree its meaning, in parallel. Users whose tree,
 // platform and keys are unchanged keep theirs.
-func (l *Loader) resolve(ctx context.Context, tree Tree, users []*userTree, next *memory) error {
+func (p *plan) resolve(ctx context.Context, users []*userTree, next *memory) error {
 	for _, u := range users {
 		if u.ring == nil {
 			u.ring = newKeyRing(u.user, u.keys)
@@ -45,7 +45,7 @@ func (l *Loader) resolve(ctx context.Context, tree Tree, users []*userTree, next
 	for i, u := range users {
 		given := next.platform.stamp() + u.hash + sharedStamp(shared[u.user])
 		var parts []map[string]*resolvedSpace
-		for _, m := range l.recent {
+		for _, m := range p.earlier {
 			old := m.resolved[u.user]
 			switch {
 			case old == nil:
@@ -62,7 +62,7 @@ func (l *Loader) resolve(ctx context.Context, tree Tree, users []*userTree, next
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			r, err := resolveUser(tree, u, next.platform, shared[u.user], parts)
+			r, err := resolveUser(p.tree, u, next.platform, shared[u.user], parts)
 			if err != nil {
 				return err
 			}
@@ -161,7 +161,7 @@ func resolveSpace(s *spaceTree, ring *keyRing, p *platformTree, earlier []map[st
 		}
 	}
 	c := &spaceCheck{
-		tree: s, ring: ring, platform: &p.platform.Spec,
+		tree: s, ring: ring, platform: &p.platform.Spec, lists: p.lists,
 		names: map[Kind]map[string]*document{KindContainer: {}, KindVolume: {}, KindSpace: {}},
 		out: &resolvedSpace{
 			given: given,

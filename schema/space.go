@@ -19,6 +19,7 @@ type spaceCheck struct {
 	ring     *keyRing
 	platform *PlatformSpec
 	cue      *cue.Context // for presets; nil until the first
+	lists    *lists
 	names    map[Kind]map[string]*document
 	out      *resolvedSpace
 }
@@ -100,6 +101,7 @@ func (c *spaceCheck) container(d *document) {
 	check.spec = &container.Spec
 	merged := check.preset()
 	container.Spec.fill(id, c.platform)
+	c.lists.shareAll(&container.Spec.Resources)
 	if merged {
 		check.run()
 	}

@@ -35,6 +35,7 @@ type plan struct {
 	tree    Tree
 	earlier []*memory
 	tasks   []task
+	lists   *lists
 }
 
 // user lists one user's folder, down to the files that must be read.
