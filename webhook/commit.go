@@ -57,7 +57,7 @@ type Commit struct {
 // HistoryQuery asks for the commits that changed any of some files or folders.
 type HistoryQuery struct {
 	Paths []string
-	// Limit is how many at most; After the last revision of the page before.
+	// Limit is how many at most; After is what the page before said comes next.
 	Limit int
 	After schema.Revision
 }
@@ -70,9 +70,10 @@ type Committer interface {
 	Do(ctx context.Context, change Change) (Commit, error)
 	// Operation finds the commit of an operation.
 	Operation(ctx context.Context, id string) (Commit, bool, error)
-	// History lists commits of the followed branch, newest first; more says
-	// that there are others behind them.
-	History(ctx context.Context, query HistoryQuery) (commits []Commit, more bool, err error)
+	// History lists commits of the followed branch, newest first; next is the
+	// After of the next page, empty after the last. A page may be short, even
+	// empty, and yet have a next one. NotFound for an After of another history.
+	History(ctx context.Context, query HistoryQuery) (commits []Commit, next schema.Revision, err error)
 	// At is what the followed branch held at one of its revisions; NotFound
 	// for any other.
 	At(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)

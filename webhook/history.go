@@ -60,7 +60,7 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*listOutput[Hi
 			Action: first(c.Trailers, trailerAction), Operation: c.Operation,
 		}, true
 	})
-	if err == nil && len(out.Body.Items) == 0 && in.Continue == "" {
+	if err == nil && len(out.Body.Items) == 0 && in.Continue == "" && out.Body.Metadata.Continue == "" {
 		return nil, target.Missing()
 	}
 	return out, err
@@ -111,15 +111,18 @@ func newList[T any](a *API) *listOutput[T] {
 	return out
 }
 
-// historyPage lists what the commits of some files tell. The token is the last
-// revision of the page.
+// historyPage lists what the commits of some files tell. The token is the
+// revision to go on behind.
 func historyPage[T any](ctx context.Context, a *API, paths []string, p Page, view func(Commit) (T, bool)) (*listOutput[T], error) {
 	after, err := base64.RawURLEncoding.DecodeString(p.Continue)
 	if err != nil || (p.Continue != "" && !revisionPattern.Match(after)) {
 		return nil, schema.Errorf(schema.Invalid, "query.continue: %q is not a token of an earlier page", p.Continue)
 	}
-	commits, more, err := a.opts.Committer.History(ctx, HistoryQuery{Paths: paths, Limit: p.Limit, After: schema.Revision(after)})
-	if err != nil {
+	commits, next, err := a.opts.Committer.History(ctx, HistoryQuery{Paths: paths, Limit: p.Limit, After: schema.Revision(after)})
+	switch {
+	case p.Continue != "" && schema.CodeOf(err) == schema.NotFound:
+		return nil, schema.Errorf(schema.Invalid, "query.continue: the history isn't the one of the earlier page any more; begin anew")
+	case err != nil:
 		return nil, err
 	}
 	out := newList[T](a)
@@ -128,8 +131,6 @@ func historyPage[T any](ctx context.Context, a *API, paths []string, p Page, vie
 			out.Body.Items = append(out.Body.Items, item)
 		}
 	}
-	if more && len(commits) > 0 {
-		out.Body.Metadata.Continue = base64.RawURLEncoding.EncodeToString([]byte(commits[len(commits)-1].Revision))
-	}
+	out.Body.Metadata.Continue = base64.RawURLEncoding.EncodeToString([]byte(next))
 	return out, nil
 }
