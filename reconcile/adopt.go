@@ -36,12 +36,15 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 	l.progress = l.begin(p, changed)
 	l.asked = answer{}
 	l.remember(p.revision())
-	l.fleet.Store(p.fleet)
+	l.fleet.Store(p.source)
+	reached := l.operations.follow(p)
 	l.mu.Unlock()
 
 	l.announce(p)
 	l.enqueue(changed)
 	l.lookAt(before, p, changed)
+	l.lookAgain(reached...)
+	trigger(l.operations.ask)
 	l.settle()
 	return nil
 }

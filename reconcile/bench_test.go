@@ -61,7 +61,7 @@ func BenchmarkPublish(b *testing.B) {
 			h := NewHub()
 			subscriptions := make([]*Subscription, n)
 			for i := range subscriptions {
-				subscriptions[i] = h.Subscribe(0, true)
+				subscriptions[i] = h.Subscribe(0, true, nil)
 				subscriptions[i].read()
 			}
 			phases := []schema.Phase{schema.PhaseRunning, schema.PhaseUnready}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -27,10 +28,12 @@ type fakeCluster struct {
 	applies map[schema.SpaceID]int
 	deleted []schema.ContainerID
 	notify  []func(schema.SpaceID)
+	// pods are those that aren't simply ready.
+	pods map[schema.ContainerID]LivePod
 }
 
 func newFakeCluster() *fakeCluster {
-	return &fakeCluster{spaces: map[schema.SpaceID]map[string]string{}, applies: map[schema.SpaceID]int{}}
+	return &fakeCluster{spaces: map[schema.SpaceID]map[string]string{}, applies: map[schema.SpaceID]int{}, pods: map[schema.ContainerID]LivePod{}}
 }
 
 func (c *fakeCluster) refuse(op string, id schema.SpaceID) error {
@@ -64,10 +67,16 @@ func (c *fakeCluster) Live(id schema.SpaceID) Live {
 	}
 	live := Live{Namespace: NamespaceOwned, Containers: map[string]LiveContainer{}}
 	for name, content := range containers {
-		live.Containers[name] = LiveContainer{
+		now := LiveContainer{
 			Revision: schema.Revision(content), Deployed: true, Replicas: 1, Current: true,
 			Pod: &LivePod{Name: name, Scheduled: true, Ready: true, WasReady: true},
 		}
+		if strings.HasSuffix(content, halt) {
+			now.Replicas, now.Pod = 0, nil
+		} else if pod, ok := c.pods[schema.ContainerID{Space: id, Name: name}]; ok {
+			now.Pod = &pod
+		}
+		live.Containers[name] = now
 	}
 	return live
 }
@@ -175,6 +184,14 @@ func (c *fakeCluster) SaveState(_ context.Context, s State) error {
 		c.saves++
 	}
 	return err
+}
+
+// setPod is what the kubelet does.
+func (c *fakeCluster) setPod(id schema.ContainerID, pod LivePod) {
+	c.mu.Lock()
+	c.pods[id] = pod
+	c.mu.Unlock()
+	c.tell(id.Space)
 }
 
 // confirm is what an operator does.

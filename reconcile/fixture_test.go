@@ -23,7 +23,7 @@ type fixture struct {
 // start runs a loop until the test ends or stop is called.
 func start(t *testing.T, repo *fakeRepo, cluster *fakeCluster) *fixture {
 	t.Helper()
-	l := New(Options{Source: repo, Loader: repo, Renderer: repo, Cluster: cluster, Workers: 4})
+	l := New(Options{Source: repo, Loader: repo, Renderer: repo, Cluster: cluster, Workers: 4, At: repo.snapshotAt})
 	cluster.mu.Lock()
 	cluster.notify = append(cluster.notify, l.Notify)
 	cluster.mu.Unlock()

@@ -121,7 +121,7 @@ func (l *Loop) next(ctx context.Context) (*plan, error) {
 	// A halt may have tripped since, and what is permitted may have grown.
 	q.state, q.existing = l.state, tally{len(owned), l.deployedTotal}
 	p := makePlan(fleet, q, absent, l.plan)
-	p.owned = owned
+	p.owned, p.snapshot = owned, snapshot
 	return p, nil
 }
 

@@ -31,8 +31,10 @@ type Hub struct {
 	graves  *list.List // of the elements of changes that hold deleted containers, oldest first
 	of      map[schema.ContainerID]*list.Element
 	sync    *list.Element
-	spaces  map[schema.SpaceID]*spaceEntry
-	moved   chan struct{}
+	// operations are those that the loop follows or has followed lately.
+	operations map[string]*list.Element
+	spaces     map[schema.SpaceID]*spaceEntry
+	moved      chan struct{}
 	// snapshot is the last one that was asked for; its slices are shared and never changed.
 	snapshot snapshot
 	readers  int
@@ -42,16 +44,22 @@ type Hub struct {
 type snapshot struct {
 	seq        uint64
 	containers []schema.ContainerStatus
-	sync       schema.SyncStatus
+	// spans are the parts of containers that belong to one user each.
+	spans      []span
+	sync       *change
+	operations []schema.Operation
 }
 
-// change is the latest thing that happened to a container or the sync.
+// change is the latest thing that happened to a container, an operation or the sync.
 type change struct {
 	seq       uint64
 	container schema.ContainerStatus
 	deleted   bool
 	grave     *list.Element
+	operation *schema.Operation
 	sync      *schema.SyncStatus
+	// scope is what readers who don't see everything may see of sync.
+	scope *scope
 }
 
 // spaceEntry is what the hub knows of a space.
@@ -67,12 +75,13 @@ func NewHub() *Hub {
 	h := &Hub{
 		seq: start, floor: start,
 		changes: list.New(), graves: list.New(),
-		of:     map[schema.ContainerID]*list.Element{},
-		spaces: map[schema.SpaceID]*spaceEntry{},
-		moved:  make(chan struct{}),
+		of:         map[schema.ContainerID]*list.Element{},
+		operations: map[string]*list.Element{},
+		spaces:     map[schema.SpaceID]*spaceEntry{},
+		moved:      make(chan struct{}),
 	}
 	first := &schema.SyncStatus{State: schema.SyncPending, Time: time.Now().UTC().Truncate(time.Millisecond)}
-	h.sync = h.changes.PushBack(&change{seq: h.seq, sync: first})
+	h.sync = h.changes.PushBack(&change{seq: h.seq, sync: first, scope: newScope(*first)})
 	return h
 }
 
@@ -153,11 +162,16 @@ func (h *Hub) publish(space SpaceStatus, containers []schema.ContainerStatus) {
 func (h *Hub) publishSync(s schema.SyncStatus) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if sameSync(*held(h.sync).sync, s) {
+	last := held(h.sync)
+	if sameSync(*last.sync, s) {
 		return
 	}
+	scope := last.scope
+	if !shared(last.sync.Findings, s.Findings) || !shared(last.sync.Pending, s.Pending) {
+		scope = newScope(s)
+	}
 	h.seq++
-	h.sync.Value = &change{seq: h.seq, sync: &s}
+	h.sync.Value = &change{seq: h.seq, sync: &s, scope: scope}
 	h.changes.MoveToBack(h.sync)
 	h.wake()
 }
@@ -217,7 +231,8 @@ func (h *Hub) current() snapshot {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.snapshot.seq != h.seq {
-		h.snapshot = snapshot{seq: h.seq, containers: h.collect(), sync: *held(h.sync).sync}
+		h.snapshot = snapshot{seq: h.seq, containers: h.collect(), sync: held(h.sync), operations: h.unfinished()}
+		h.snapshot.spans = spansOf(h.snapshot.containers)
 	}
 	return h.snapshot
 }

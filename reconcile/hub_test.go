@@ -47,6 +47,8 @@ func told(frames []schema.Frame) []string {
 			lines = append(lines, fmt.Sprintf("%s %s", f.Type, d.ID))
 		case schema.SyncStatus:
 			lines = append(lines, fmt.Sprintf("%s %s", f.Type, d.State))
+		case schema.Operation:
+			lines = append(lines, fmt.Sprintf("%s %s", f.Type, d.ID))
 		}
 	}
 	return lines
@@ -67,7 +69,7 @@ func wantTold(t *testing.T, frames []schema.Frame, want ...string) {
 func TestHubTellsChanges(t *testing.T) {
 	h := NewHub()
 	tell(h, 1, schema.PhaseRunning)
-	s := h.Subscribe(0, false)
+	s := h.Subscribe(0, false, nil)
 	defer s.Close()
 	wantTold(t, next(t, s), "containers 1", "sync pending")
 
@@ -101,21 +103,21 @@ func TestHubTellsChanges(t *testing.T) {
 func TestHubReplays(t *testing.T) {
 	h := NewHub()
 	tell(h, 1, schema.PhasePending)
-	s := h.Subscribe(0, true)
+	s := h.Subscribe(0, true, nil)
 	seq := next(t, s)[0].Seq
 	s.Close()
 	tell(h, 1, schema.PhaseRunning)
 	tell(h, 2, schema.PhasePending)
 
-	s = h.Subscribe(seq, false)
+	s = h.Subscribe(seq, false, nil)
 	frames := next(t, s)
 	wantTold(t, frames, "container_status alice--s1--web running", "container_status alice--s2--web pending")
 	s.Close()
-	s = h.Subscribe(frames[0].Seq, false)
+	s = h.Subscribe(frames[0].Seq, false, nil)
 	wantTold(t, next(t, s), "container_status alice--s2--web pending")
 	s.Close()
 	for name, since := range map[string]uint64{"an earlier process": 3, "the future": frames[1].Seq + 1} {
-		s = h.Subscribe(since, false)
+		s = h.Subscribe(since, false, nil)
 		wantTold(t, next(t, s), "containers 2", "sync pending")
 		if t.Failed() {
 			t.Fatalf("since %s", name)
@@ -127,7 +129,7 @@ func TestHubReplays(t *testing.T) {
 // TestBounded: who never reads costs nothing that grows, and delays nobody.
 func TestBounded(t *testing.T) {
 	h := NewHub()
-	behind := h.Subscribe(0, true)
+	behind := h.Subscribe(0, true, nil)
 	defer behind.Close()
 	next(t, behind)
 	const deleted = 3 * maxGraves
@@ -147,7 +149,7 @@ func TestBounded(t *testing.T) {
 
 func TestSubscriptionEnds(t *testing.T) {
 	h := NewHub()
-	s := h.Subscribe(0, true)
+	s := h.Subscribe(0, true, nil)
 	next(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -177,7 +179,7 @@ func TestManySubscribers(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 	var lazy []*Subscription
 	for range readers / 20 {
-		lazy = append(lazy, h.Subscribe(0, true))
+		lazy = append(lazy, h.Subscribe(0, true, nil))
 	}
 	if got := runtime.NumGoroutine(); got > goroutines {
 		t.Errorf("goroutines: got %d, want %d", got, goroutines)
@@ -185,7 +187,7 @@ func TestManySubscribers(t *testing.T) {
 	pictures := make([]map[schema.ContainerID]schema.Phase, readers)
 	var wg sync.WaitGroup
 	for i := range readers {
-		s := h.Subscribe(0, true)
+		s := h.Subscribe(0, true, nil)
 		wg.Go(func() {
 			defer s.Close()
 			pictures[i] = follow(t, s)

@@ -58,6 +58,9 @@ type Options struct {
 	Log      *slog.Logger
 	// Workers is how many spaces are worked on at once.
 	Workers int
+	// At reads an earlier revision. Without it an operation counts as superseded
+	// by any later change of the file that it is about.
+	At func(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)
 }
 
 // Loop follows the repository. All methods are safe for concurrent use; Run is called once.
@@ -68,8 +71,11 @@ type Loop struct {
 	cluster  Cluster
 	log      *slog.Logger
 	workers  int
+	at       func(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)
 	hub      *Hub
-	metrics  *Metrics
+	// operations has a lock of its own, which is taken after mu.
+	operations *Operations
+	metrics    *Metrics
 
 	fleet  atomic.Pointer[schema.Fleet]
 	queues atomic.Pointer[queues]
@@ -117,7 +123,7 @@ func New(o Options) *Loop {
 	}
 	l := &Loop{
 		source: o.Source, loader: o.Loader, renderer: o.Renderer, cluster: o.Cluster,
-		log: o.Log, workers: o.Workers, hub: NewHub(),
+		log: o.Log, workers: o.Workers, at: o.At, hub: NewHub(),
 		look: make(chan struct{}, 1), reload: make(chan struct{}, 1), save: make(chan struct{}, 1),
 		progress: newProgress(),
 		records:  map[schema.SpaceID]*record{},
@@ -125,7 +131,7 @@ func New(o Options) *Loop {
 		planned:  map[schema.Revision]int{},
 		moved:    make(chan struct{}),
 	}
-	l.metrics = newMetrics(l)
+	l.metrics, l.operations = newMetrics(l), newOperations(l)
 	return l
 }
 
@@ -143,6 +149,7 @@ func (l *Loop) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return l.follow(ctx) })
 	g.Go(func() error { return l.watch(q) })
+	g.Go(func() error { return l.operations.trace(ctx) })
 	for range l.workers {
 		g.Go(func() error { return l.work(ctx, q) })
 	}
@@ -169,6 +176,9 @@ func (l *Loop) NotifyState() { trigger(l.reload) }
 
 // Hub is where the statuses are.
 func (l *Loop) Hub() *Hub { return l.hub }
+
+// Operations is what becomes of changes.
+func (l *Loop) Operations() *Operations { return l.operations }
 
 // Metrics are the loop's figures, to be registered with Prometheus.
 func (l *Loop) Metrics() *Metrics { return l.metrics }

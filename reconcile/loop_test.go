@@ -183,7 +183,7 @@ func TestSilence(t *testing.T) {
 		f := start(t, newFakeRepo(), newFakeCluster())
 		f.push(fleetOf("alice--web", "bobby--web"))
 		let(time.Minute)
-		s := f.Hub().Subscribe(0, true)
+		s := f.Hub().Subscribe(0, true, nil)
 		defer s.Close()
 		if _, err := s.Next(t.Context()); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ func TestMetrics(t *testing.T) {
 		f := start(t, newFakeRepo(), newFakeCluster())
 		fleet := many(20)
 		f.push(fleet)
-		s := f.Hub().Subscribe(0, true)
+		s := f.Hub().Subscribe(0, true, nil)
 		defer s.Close()
 		next := without(fleet, 6)
 		next[container("bobby--web")] = broken

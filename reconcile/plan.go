@@ -9,10 +9,12 @@ import (
 // plan is what one head asks for. It is made once, from a complete load, and
 // replaced as a whole when a halt trips; only permitted grows, under Loop.mu.
 type plan struct {
-	fleet    *schema.Fleet
-	broken   places
-	question question
-	halt     *Halt
+	// fleet is what is to be applied, source what the repository says.
+	fleet, source *schema.Fleet
+	snapshot      schema.Snapshot
+	broken        places
+	question      question
+	halt          *Halt
 	// owned are the spaces that the cluster had.
 	owned []schema.SpaceID
 	// permitted is what may be deleted while there is no halt.
@@ -50,7 +52,7 @@ func (p *plan) removes(id schema.SpaceID) bool {
 // makePlan judges what the fleet no longer has. What the plan before was
 // permitted to delete and is still to be deleted doesn't count once more.
 func makePlan(fleet *schema.Fleet, q question, absent deletions, before *plan) *plan {
-	p := &plan{fleet: fleet, broken: findPlaces(fleet.Findings), permitted: newDeletions()}
+	p := &plan{fleet: fleet, source: fleet, broken: findPlaces(fleet.Findings), permitted: newDeletions()}
 	carried := newDeletions()
 	if before != nil && before.halt == nil {
 		carried = absent.in(before.permitted)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -18,6 +19,9 @@ import (
 type files map[schema.ContainerID]string
 
 const broken = "broken"
+
+// halt ends the content of a container that is applied as stopped.
+const halt = " (stopped)"
 
 // commit is one revision of the fake repository.
 type commit struct {
@@ -33,8 +37,10 @@ type fakeRepo struct {
 	commits []commit
 	head    int
 	fail    error
-	loaded  []int
-	loads   int
+	// asked counts the questions for history.
+	asked  int
+	loaded []int
+	loads  int
 }
 
 func revision(n int) schema.Revision { return schema.Revision(fmt.Sprintf("%040x", n)) }
@@ -84,12 +90,13 @@ func (r *fakeRepo) setFail(err error) {
 func (r *fakeRepo) Head(context.Context) (schema.Snapshot, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return schema.Snapshot{Revision: revision(r.head)}, r.fail
+	return schema.Snapshot{Revision: revision(r.head), Root: "/", Tree: fakeTree(r.commits[r.head].files)}, r.fail
 }
 
 func (r *fakeRepo) History(_ context.Context, from, to schema.Revision) (schema.History, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.asked++
 	var h schema.History
 	for n := number(to); n >= 0; n = r.commits[n].parent {
 		if revision(n) == from {
@@ -124,7 +131,9 @@ func load(c commit, rev schema.Revision) *schema.Fleet {
 			f.Spaces[id.Space] = space
 		}
 		file := id.Space.Path() + "/" + id.Name + ".yaml"
-		space.Containers = append(space.Containers, &schema.Container{ID: id, Hash: c.files[id], Source: schema.Position{File: file, Line: 1}})
+		space.Containers = append(space.Containers, &schema.Container{
+			ID: id, Hash: c.files[id], Spec: specOf(c.files[id]), Source: schema.Position{File: file, Line: 1},
+		})
 		space.Digest += id.Name + "=" + c.files[id] + ";"
 		if c.files[id] == broken {
 			space.Frozen = true
@@ -134,6 +143,68 @@ func load(c commit, rev schema.Revision) *schema.Fleet {
 		}
 	}
 	return f
+}
+
+// specOf reads what a content says beyond its name, as in
+// "v1 state=Stopped expiresAt=2000-01-01T01:00:00Z expirePolicy=Delete".
+func specOf(content string) schema.ContainerSpec {
+	var s schema.ContainerSpec
+	for word := range strings.FieldsSeq(content) {
+		key, value, _ := strings.Cut(word, "=")
+		switch key {
+		case "state":
+			s.State = schema.State(value)
+		case "expiresAt":
+			at, err := time.Parse(time.RFC3339, value)
+			if err != nil {
+				panic(err)
+			}
+			s.ExpiresAt = &at
+		case "expirePolicy":
+			s.ExpirePolicy = schema.ExpirePolicy(value)
+		}
+	}
+	return s
+}
+
+// snapshotAt is commit n, whose trees and files are named by their content.
+func (r *fakeRepo) snapshotAt(_ context.Context, rev schema.Revision) (schema.Snapshot, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := number(rev)
+	if n < 0 || n >= len(r.commits) {
+		return schema.Snapshot{}, schema.Errorf(schema.NotFound, "no revision %s", rev)
+	}
+	return schema.Snapshot{Revision: rev, Root: "/", Tree: fakeTree(maps.Clone(r.commits[n].files))}, r.fail
+}
+
+// fakeTree is a schema.Tree in which a folder's hash is its path.
+type fakeTree files
+
+func (f fakeTree) Entries(hash string) ([]schema.Entry, error) {
+	seen := map[string]schema.Entry{}
+	for id, content := range f {
+		path := "/" + id.Space.Path() + "/" + id.Name + ".yaml"
+		if rest, ok := strings.CutPrefix(path, hash); ok {
+			name, _, folder := strings.Cut(rest, "/")
+			e := schema.Entry{Name: name, Hash: content, Mode: schema.ModeFile}
+			if folder {
+				e.Hash, e.Mode = hash+name+"/", schema.ModeFolder
+			}
+			seen[name] = e
+		}
+	}
+	return slices.Collect(maps.Values(seen)), nil
+}
+
+// Blob says the same for contents that differ only after a #.
+func (f fakeTree) Blob(hash string, _ int64) ([]byte, error) {
+	said, _, _ := strings.Cut(hash, "#")
+	var b strings.Builder
+	for id := range f {
+		fmt.Fprintf(&b, "---\nkind: Container\nmetadata: {name: %s}\nspec: {image: %s}\n", id.Name, said)
+	}
+	return []byte(b.String()), nil
 }
 
 func sorted(f files) []schema.ContainerID {
@@ -146,7 +217,11 @@ func (r *fakeRepo) Space(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Un
 		if c.Hash == "unrenderable" {
 			return nil, schema.Errorf(schema.Invalid, "the overlay refuses %s", c.ID)
 		}
-		o := &unstructured.Unstructured{Object: map[string]any{"content": c.Hash}}
+		content := c.Hash
+		if c.Spec.State == schema.StateStopped {
+			content += halt
+		}
+		o := &unstructured.Unstructured{Object: map[string]any{"content": content}}
 		o.SetName(c.ID.Name)
 		objects = append(objects, o)
 	}

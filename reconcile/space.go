@@ -56,10 +56,15 @@ type view struct {
 	broken bool
 	halt   *Halt
 	live   Live
-	// digest and err are those of the last pass.
-	digest string
-	err    error
-	now    time.Time
+	// source is the fleet as the repository has it.
+	source *schema.Fleet
+	// digest and err are those of the last pass, refused is how long passes have failed.
+	digest  string
+	err     error
+	refused time.Duration
+	// waiting is true when a pass is still to come on account of the plan.
+	waiting bool
+	now     time.Time
 }
 
 // folder is the space of the fleet, or nil.
@@ -154,3 +159,6 @@ func reasonOf(err error) string {
 		return "Internal"
 	}
 }
+
+// stops says that the container is to be stopped.
+func (v view) stops(c *schema.Container) bool { return c.Spec.State == schema.StateStopped }

@@ -58,7 +58,7 @@ func (v view) phase(c *schema.Container, live LiveContainer) schema.Phase {
 	}
 	stop := live.Deployed && live.Replicas == 0
 	if !v.frozen() && v.applied() && c != nil {
-		stop = c.Spec.State == schema.StateStopped
+		stop = v.stops(c)
 	}
 	switch {
 	case live.Pod != nil:

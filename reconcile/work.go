@@ -15,6 +15,8 @@ type record struct {
 	complete bool
 	err      error
 	tried    time.Time
+	// since is when the first of the failed passes in a row was tried.
+	since time.Time
 	// repairs counts the passes in a row that undid what somebody else did.
 	repairs int
 }
@@ -183,6 +185,11 @@ func (l *Loop) record(p *plan, id schema.SpaceID, o outcome) {
 	}
 	r := &record{digest: digestOf(p.fleet, id), complete: o.err == nil && !o.held, err: o.err, tried: time.Now()}
 	r.repairs = r.repairsAfter(l.records[id], o)
+	if r.since = r.tried; r.err != nil {
+		if before := l.records[id]; before != nil && before.err != nil && before.digest == r.digest {
+			r.since = before.since
+		}
+	}
 	l.records[id] = r
 }
 

@@ -116,6 +116,9 @@ type Frame struct {
 	Type FrameType `json:"type"`
 	Seq  uint64    `json:"seq"`
 	Data any       `json:"data"`
+	// View tells apart what readers with different sights get of one change:
+	// frames of the same Type, Seq and View are the same.
+	View string `json:"-"`
 }
 
 // ContainerDeleted says that a container and its objects are gone.

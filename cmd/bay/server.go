@@ -172,7 +172,9 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 	hub := s.loop.Hub()
 	options := webhook.Options{
 		Log: s.log, Version: version, Fleet: s.loop.Fleet, Hub: hub,
-		Subscribe:  func(since uint64, fresh bool) webhook.Subscription { return hub.Subscribe(since, fresh) },
+		Subscribe: func(since uint64, fresh bool, visible func(schema.User) bool) webhook.Subscription {
+			return hub.Subscribe(since, fresh, visible)
+		},
 		Owned:      s.cluster.Owned,
 		Volumes:    s.volumes,
 		Poke:       s.trigger.Poke,
