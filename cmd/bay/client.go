@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"math"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -126,9 +129,7 @@ func (c *client) outgoing(ctx context.Context, r request, token string) (*http.R
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.endpoint, err)
 	}
-	for name, values := range r.header {
-		outgoing.Header[name] = values
-	}
+	maps.Copy(outgoing.Header, r.header)
 	outgoing.Header.Set("User-Agent", "bay/"+version)
 	if body != nil && outgoing.Header.Get("Content-Type") == "" {
 		outgoing.Header.Set("Content-Type", "application/json")
@@ -158,16 +159,24 @@ func (c *client) unreachable(err error) error {
 
 // list collects all pages.
 func list[T any](ctx context.Context, c *client, path string, query url.Values) (webhook.List[T], error) {
+	return listSome[T](ctx, c, path, query, math.MaxInt)
+}
+
+// maxPage is the largest page that a server gives.
+const maxPage = 1000
+
+// listSome collects pages up to a number of items.
+func listSome[T any](ctx context.Context, c *client, path string, query url.Values, limit int) (webhook.List[T], error) {
 	all := webhook.List[T]{Items: []T{}}
-	query.Set("limit", "1000")
 	for {
+		query.Set("limit", strconv.Itoa(min(limit-len(all.Items), maxPage)))
 		var page webhook.List[T]
 		if err := c.get(ctx, path, query, &page); err != nil {
 			return all, err
 		}
 		all.Items = append(all.Items, page.Items...)
 		all.Metadata.Revision = page.Metadata.Revision
-		if page.Metadata.Continue == "" {
+		if page.Metadata.Continue == "" || len(all.Items) >= limit {
 			return all, nil
 		}
 		query.Set("continue", page.Metadata.Continue)
@@ -176,11 +185,11 @@ func list[T any](ctx context.Context, c *client, path string, query url.Values) 
 
 // pathOf is a path of the API; what is between its constant parts is escaped.
 func pathOf(collection, id string, rest ...string) string {
-	path := "/compute/" + collection + "/" + url.PathEscape(id)
+	parts := []string{"/compute", collection, url.PathEscape(id)}
 	for _, part := range rest {
-		path += "/" + url.PathEscape(part)
+		parts = append(parts, url.PathEscape(part))
 	}
-	return path
+	return strings.Join(parts, "/")
 }
 
 func (c *client) container(ctx context.Context, id string) (webhook.Container, error) {

@@ -18,7 +18,7 @@ type names func(context.Context, *client) ([]string, error)
 
 func namesIn[T any](path string, name func(T) string) names {
 	return func(ctx context.Context, c *client) ([]string, error) {
-		all, err := list[T](ctx, c, path, filters("user", c.actFor))
+		all, err := listSome[T](ctx, c, path, filters("user", c.actFor), maxPage)
 		found := make([]string, len(all.Items))
 		for i, item := range all.Items {
 			found[i] = name(item)
@@ -69,8 +69,8 @@ func (conn *connection) complete(find names) cobra.CompletionFunc {
 	}
 }
 
-// first completes the first argument only.
-func first(complete cobra.CompletionFunc) cobra.CompletionFunc {
+// firstArg completes the first argument only.
+func firstArg(complete cobra.CompletionFunc) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp

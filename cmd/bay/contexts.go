@@ -80,7 +80,7 @@ func (a *app) contextsFile() string {
 func (a *app) readContexts() (contexts, error) {
 	c := contexts{Contexts: map[string]access{}}
 	file := a.contextsFile()
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(file) //nolint:gosec // the user's own configuration
 	if file == "" || errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}

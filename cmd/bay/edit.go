@@ -21,7 +21,7 @@ every finding. Somebody else's change in between is never overwritten.`,
 		Args:    cobra.ExactArgs(1),
 	}
 	flags := a.writeFlags(cmd)
-	cmd.ValidArgsFunction = first(flags.conn.complete(containerIDs))
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := flags.begin(cmd)
 		if err != nil {
@@ -74,7 +74,7 @@ func (e *edit) open(ctx context.Context) error {
 		}
 		if err == nil {
 			e.place = document.place
-			err = e.make("container "+e.id, merged(e.id, e.etag, patch))
+			err = e.make(ctx, "container "+e.id, merged(e.id, e.etag, patch))
 		}
 		switch code := schema.CodeOf(err); {
 		case err == nil:

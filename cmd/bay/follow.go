@@ -19,8 +19,8 @@ const (
 
 // follow waits until the operation has come as far as was asked for, and shows
 // the way of its container there. It ends early when that can't be reached.
-func (w *writes) follow(op schema.Operation) (schema.Operation, error) {
-	ctx, cancel := context.WithTimeout(w.cmd.Context(), w.timeout)
+func (w *writes) follow(ctx context.Context, op schema.Operation) (schema.Operation, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
 	var shown sync.WaitGroup
 	if op.Kind == schema.KindContainer && op.Action != "delete" && !op.State.Reached(w.until) {

@@ -26,13 +26,14 @@ func (a *app) historyCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	conn, format := a.connectFlags(cmd), outputFlag(cmd)
-	cmd.ValidArgsFunction = first(conn.complete(containerIDs))
+	limit := limitFlag(cmd)
+	cmd.ValidArgsFunction = firstArg(conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := conn.client(cmd)
 		if err != nil {
 			return err
 		}
-		all, err := list[historyEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters())
+		all, err := listSome[historyEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters(), max(*limit, 1))
 		if err != nil {
 			return err
 		}
@@ -60,7 +61,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 	}
 	flags := a.writeFlags(cmd)
 	to := cmd.Flags().String("to", "", "the commit, as `bay history` lists them; its beginning is enough")
-	cmd.ValidArgsFunction = first(flags.conn.complete(containerIDs))
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := flags.begin(cmd)
 		if err != nil {

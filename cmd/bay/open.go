@@ -19,7 +19,7 @@ func (a *app) openCommand() *cobra.Command {
 	}
 	conn := a.connectFlags(cmd)
 	only := cmd.Flags().Bool("print", false, "don't open it")
-	cmd.ValidArgsFunction = first(conn.complete(containerIDs))
+	cmd.ValidArgsFunction = firstArg(conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := conn.client(cmd)
 		if err != nil {

@@ -15,7 +15,8 @@ func (a *app) operationsCommand() *cobra.Command {
 		Args:    cobra.MaximumNArgs(1),
 	}
 	flags := a.writeFlags(cmd)
-	cmd.ValidArgsFunction = first(flags.conn.complete(operationIDs))
+	limit := limitFlag(cmd)
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(operationIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := flags.begin(cmd)
 		if err != nil {
@@ -25,7 +26,7 @@ func (a *app) operationsCommand() *cobra.Command {
 			if w.until != "" {
 				return usagef(cmd, "--wait needs the ID of an operation")
 			}
-			all, err := list[schema.Operation](cmd.Context(), w.client, "/compute/operations", filters("user", w.client.actFor))
+			all, err := listSome[schema.Operation](cmd.Context(), w.client, "/compute/operations", filters("user", w.client.actFor), max(*limit, 1))
 			if err != nil {
 				return err
 			}
@@ -33,7 +34,7 @@ func (a *app) operationsCommand() *cobra.Command {
 		}
 		op, err := w.client.operation(cmd.Context(), args[0], "")
 		if err == nil && w.until != "" {
-			op, err = w.follow(op)
+			op, err = w.follow(cmd.Context(), op)
 		}
 		if err != nil {
 			return err
@@ -41,6 +42,11 @@ func (a *app) operationsCommand() *cobra.Command {
 		return a.show(cmd, operationTable(op, []schema.Operation{op}), w.format)
 	}
 	return cmd
+}
+
+// limitFlag bounds a list that grows with every commit.
+func limitFlag(cmd *cobra.Command) *int {
+	return cmd.Flags().IntP("limit", "n", 50, "list this many at most, newest first")
 }
 
 func operationTable(value any, items []schema.Operation) table {

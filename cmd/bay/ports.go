@@ -14,7 +14,7 @@ import (
 func (a *app) portsCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list ID", Aliases: []string{"ls"}, Short: "List the ways into a container by host name", Args: cobra.ExactArgs(1)}
 	conn, format := a.connectFlags(list), outputFlag(list)
-	list.ValidArgsFunction = first(conn.complete(containerIDs))
+	list.ValidArgsFunction = firstArg(conn.complete(containerIDs))
 	list.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := conn.client(cmd)
 		if err != nil {
@@ -69,7 +69,7 @@ func (a *app) portAddCommand() *cobra.Command {
 	flags := a.writeFlags(cmd)
 	host := cmd.Flags().String("host", "", "the host name (default <id>.<domain>)")
 	path := cmd.Flags().String("path", "", "only what begins with this path")
-	cmd.ValidArgsFunction = first(flags.conn.complete(containerIDs))
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(containerIDs))
 	flags.one(cmd, func(args []string) (string, request, error) {
 		port, target, err := portPair(args[1])
 		if err != nil {
@@ -96,7 +96,7 @@ func (a *app) portRemoveCommand() *cobra.Command {
 	flags := a.writeFlags(cmd)
 	host := cmd.Flags().String("host", "", "only at this host name")
 	path := cmd.Flags().String("path", "", "only at this path")
-	cmd.ValidArgsFunction = first(flags.conn.complete(containerIDs))
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(containerIDs))
 	flags.one(cmd, func(args []string) (string, request, error) {
 		if _, err := portNumber(args[1]); err != nil {
 			return "", request{}, usagef(cmd, "%w", err)

@@ -104,7 +104,7 @@ func (a *app) volumeResizeCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(2),
 	}
 	flags := a.writeFlags(cmd)
-	cmd.ValidArgsFunction = first(flags.conn.complete(volumeIDs))
+	cmd.ValidArgsFunction = firstArg(flags.conn.complete(volumeIDs))
 	flags.one(cmd, func(args []string) (string, request, error) {
 		return "volume " + args[0], request{
 			method: http.MethodPatch, path: pathOf("volumes", args[0]), header: mergePatch(),

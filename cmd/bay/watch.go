@@ -55,9 +55,7 @@ func (a *app) watch(cmd *cobra.Command, c *client, format string, w watcher) err
 		if err := a.chat("%v; trying again\n", err); err != nil {
 			return err
 		}
-		if pause(ctx, reconnect) != nil {
-			return nil
-		}
+		_ = pause(ctx, reconnect) // the next try asks ctx
 	}
 }
 

@@ -123,14 +123,14 @@ func (f *writeFlags) begin(cmd *cobra.Command) (*writes, error) {
 // send makes one change and waits as far as was asked for. An error is kept
 // for end: the other changes go on.
 func (w *writes) send(target string, r request) {
-	if err := w.make(target, r); err != nil {
+	if err := w.make(w.cmd.Context(), target, r); err != nil {
 		w.errs = append(w.errs, err)
 	}
 }
 
-func (w *writes) make(target string, r request) error {
+func (w *writes) make(ctx context.Context, target string, r request) error {
 	var made change
-	status, err := w.client.write(w.cmd.Context(), r, &made)
+	status, err := w.client.write(ctx, r, &made)
 	if err != nil && w.place != nil {
 		err = w.place(err)
 	}
@@ -141,11 +141,14 @@ func (w *writes) make(target string, r request) error {
 		return w.app.chat("%s isn't there; nothing to do\n", target)
 	}
 	if w.until != "" {
-		if made.Operation, err = w.follow(made.Operation); err != nil {
+		if made.Operation, err = w.follow(ctx, made.Operation); err != nil {
 			return err
 		}
 	}
 	w.changes = append(w.changes, made)
+	if status == http.StatusOK {
+		return w.app.chat("%s is so already; nothing had to change\n", target)
+	}
 	if f := output(w.format); f == outputTable || f == outputWide {
 		return w.app.printf("%s\n", made.text())
 	}
@@ -157,15 +160,16 @@ func (c change) text() string {
 	op := c.Operation
 	verb := pastOf(op.Action)
 	text := verb + " " + kindWord(op.Kind) + " " + op.Target
-	switch {
-	case op.State == schema.OperationAwaitingReview:
+	switch op.State {
+	case schema.OperationAwaitingReview:
 		text = op.Action + " " + kindWord(op.Kind) + " " + op.Target + " awaits review"
 		if op.Message != "" {
 			text += ": " + op.Message
 		}
 		return text + " (operation " + op.ID + ")"
-	case op.State == schema.OperationApplied || op.State == schema.OperationReady:
+	case schema.OperationApplied, schema.OperationReady:
 		text += ", " + string(op.State)
+	case schema.OperationCommitted, schema.OperationApplying, schema.OperationFailed, schema.OperationSuperseded:
 	}
 	return text + " (commit " + c.Commit.Short() + ", operation " + op.ID + ")"
 }
