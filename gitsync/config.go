@@ -19,7 +19,8 @@ const configFile = "bayplan.config"
 //
 // fsync: a push is answered only when its objects and its branch are on the
 // disk. unpackLimit: one pack, and so two fsyncs, for a push instead of one for
-// each object. gc never runs within a push nor behind our back: Host.Run calls it.
+// each object. gc never runs within a push nor behind our back: Host.Run does what
+// it would.
 const hostConfig = `# Written by bay at each start. Put changes into the file "config", after the include.
 [core]
 	fsync = all
@@ -47,8 +48,7 @@ const hostConfig = `# Written by bay at each start. Put changes into the file "c
 	getanyfile = false
 [gc]
 	autoDetach = false
-	autoPackLimit = 50
-	auto = 2000
+	auto = 0
 [protocol]
 	version = 2
 `

@@ -50,28 +50,60 @@ func (g *group) resolve() {
 // check fails drops out alone.
 func (w *Writer) build(ctx context.Context, base schema.Snapshot, items []*item) *group {
 	g := &group{base: base, tip: base}
+	var fresh []*item
 	for _, i := range items {
 		if i.abandoned() {
 			i.fail(schema.Errorf(schema.Unavailable, "interrupted"))
 			continue
 		}
-		m := member{item: i}
 		made, ok, err := w.keys.key(i.change.IdempotencyKey)
-		switch {
-		case err != nil:
-			m.err = err
-		case ok:
-			m.made, m.made.Repeated = made, true
-		default:
-			m.made, m.err = w.add(ctx, g, i)
+		made.Repeated = ok
+		if ok || err != nil {
+			g.members = append(g.members, member{item: i, made: made, err: err})
+			continue
 		}
-		g.members = append(g.members, m)
+		fresh = append(fresh, i)
 	}
+	w.extend(ctx, g, fresh)
 	return g
 }
 
+// extend lays the items upon the group. Many are checked at once; where that
+// doesn't pass it is made of halves, so that few checks find the one to blame.
+func (w *Writer) extend(ctx context.Context, g *group, items []*item) {
+	if len(items) < 2 || w.options.CheckGroup == nil {
+		for _, i := range items {
+			made, err := w.add(ctx, g, i, w.options.Check)
+			g.members = append(g.members, member{i, made, err})
+		}
+		return
+	}
+	tip, members := g.tip, len(g.members)
+	for _, i := range items {
+		made, err := w.add(ctx, g, i, nil)
+		g.members = append(g.members, member{i, made, err})
+	}
+	if g.tip.Revision == tip.Revision || w.checkGroup(ctx, tip, g.tip) == nil {
+		return
+	}
+	g.tip, g.members = tip, g.members[:members]
+	w.extend(ctx, g, items[:len(items)/2])
+	w.extend(ctx, g, items[len(items)/2:])
+}
+
+func (w *Writer) checkGroup(ctx context.Context, old, now schema.Snapshot) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // what Check says of each decides
+			err = schema.Errorf(schema.Internal, "check: panic: %v", p)
+		}
+	}()
+	return w.options.CheckGroup(ctx, old, now)
+}
+
+type checkFunc func(ctx context.Context, old, now schema.Snapshot) error
+
 // add lays the item's commit upon the group.
-func (w *Writer) add(ctx context.Context, g *group, i *item) (made Committed, err error) {
+func (w *Writer) add(ctx context.Context, g *group, i *item, check checkFunc) (made Committed, err error) {
 	defer func() {
 		if p := recover(); p != nil { // one caller's defect isn't to end all others
 			made, err = Committed{}, schema.Errorf(schema.Internal, "change: panic: %v", p)
@@ -83,7 +115,11 @@ func (w *Writer) add(ctx context.Context, g *group, i *item) (made Committed, er
 		return Committed{}, err
 	}
 	layer := newStaged(g.tip.Tree)
-	now := schema.Snapshot{Root: view.seal(layer), Tree: layer}
+	root, err := view.seal(layer)
+	if err != nil {
+		return Committed{}, fmt.Errorf("write tree: %w", err)
+	}
+	now := schema.Snapshot{Root: root, Tree: layer}
 	if now.Root == g.tip.Root {
 		made.Revision, made.Unchanged = g.tip.Revision, true
 		return made, nil
@@ -93,8 +129,8 @@ func (w *Writer) add(ctx context.Context, g *group, i *item) (made Committed, er
 	if now.Root == emptyTree {
 		now.Root = ""
 	}
-	if w.options.Check != nil {
-		if err := w.options.Check(ctx, g.tip, now); err != nil {
+	if check != nil {
+		if err := check(ctx, g.tip, now); err != nil {
 			return Committed{}, err
 		}
 	}

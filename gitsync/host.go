@@ -155,21 +155,6 @@ func (h *Host) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// collect joins packs after pushes, beside them and not within: whoever
-// pushes doesn't wait for it.
-func (h *Host) collect(ctx context.Context) error {
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-h.sweep:
-		}
-		if _, err := h.git.run(ctx, h.dir(), nil, "gc", "--auto", "--quiet"); err != nil && ctx.Err() == nil {
-			h.options.Log.WarnContext(ctx, "collecting garbage of the repository didn't work", slog.Any("err", err))
-		}
-	}
-}
-
 // Close gives the data folder back. End Run and the requests first.
 func (h *Host) Close() error {
 	var err error

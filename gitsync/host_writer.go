@@ -17,9 +17,15 @@ const (
 )
 
 // NewWriter returns a Writer for the served branch; check is its WriterOptions.Check.
-// Real pushes to the branch go on beside it.
 func (h *Host) NewWriter(check func(ctx context.Context, old, now schema.Snapshot) error) *Writer {
-	w := NewWriter(WriterOptions{Repo: h.repo, Check: check, Pushed: h.options.Pushed, Log: h.options.Log})
+	return h.NewWriterWith(WriterOptions{Check: check})
+}
+
+// NewWriterWith returns a Writer for the served branch, whose Repo, Pushed and
+// Log are the Host's. Real pushes to the branch go on beside it.
+func (h *Host) NewWriterWith(options WriterOptions) *Writer {
+	options.Repo, options.Pushed, options.Log = h.repo, h.options.Pushed, h.options.Log
+	w := NewWriter(options)
 	w.yield = func(ctx context.Context) { h.pushes.wait(ctx, yieldWait) }
 	packs := 0
 	w.swept = func() {

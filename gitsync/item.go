@@ -62,7 +62,7 @@ func (i *item) resolve(c Committed, err error) { i.answer <- answer{c, err} }
 // have worked, says so.
 func (i *item) fail(err error) {
 	if len(i.sent) > 0 {
-		err = schema.Errorf(schema.Unavailable, "%w, it may have worked: ask again with the same idempotency key: %w", errUnknown, err)
+		err = schema.Errorf(schema.Unavailable, "%w, it may have worked: ask again with the same idempotency key: %w", ErrUnknown, err)
 	}
 	i.resolve(Committed{}, err)
 }

@@ -15,8 +15,8 @@ import (
 var (
 	// errStale: the branch isn't where it was, nothing was written.
 	errStale = errors.New("branch has moved")
-	// errUnknown: the push was sent and nobody said what became of it.
-	errUnknown = errors.New("outcome of the push isn't known")
+	// ErrUnknown: the push was sent and nobody said what became of it.
+	ErrUnknown = errors.New("outcome of the push isn't known")
 	// errDeclined: the other side has read the push and doesn't want it.
 	errDeclined = errors.New("push is declined")
 )

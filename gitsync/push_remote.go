@@ -19,7 +19,7 @@ import (
 
 // pushRemote sends the objects, and no others, with the wish to move the branch
 // from old to tip: the other side compares and swaps. (go-git's own push walks
-// all that the remote has.) Errors: errStale, errUnknown and errDeclined as they
+// all that the remote has.) Errors: errStale, ErrUnknown and errDeclined as they
 // say; with any other nothing was written.
 func (r *Repo) pushRemote(ctx context.Context, old, tip schema.Revision, objects []object) error {
 	w, err := r.connect(ctx, receivePack)
@@ -78,7 +78,7 @@ func (r *Repo) sent(err error) error {
 	if schema.CodeOf(err) == schema.Forbidden {
 		return err
 	}
-	return fmt.Errorf("%w: %w", errUnknown, r.explain("push to", err))
+	return fmt.Errorf("%w: %w", ErrUnknown, r.explain("push to", err))
 }
 
 func readReport(answer io.Reader, capabilities *capability.List, said *boundedBuffer) (report *packp.ReportStatus, err error) {
@@ -108,7 +108,7 @@ func (r *Repo) judge(report *packp.ReportStatus, said string) error {
 	case report.UnpackStatus != "ok":
 		reason = report.UnpackStatus
 	case len(report.CommandStatuses) != 1:
-		return fmt.Errorf("%w: %d answers to one command", errUnknown, len(report.CommandStatuses))
+		return fmt.Errorf("%w: %d answers to one command", ErrUnknown, len(report.CommandStatuses))
 	case report.CommandStatuses[0].Status != "ok":
 		reason = report.CommandStatuses[0].Status
 	default:

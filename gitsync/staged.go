@@ -1,6 +1,9 @@
 package gitsync
 
 import (
+	"crypto/sha1" //nolint:gosec // Git's objects are named by it
+	"encoding/hex"
+	"fmt"
 	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -13,10 +16,21 @@ type object struct {
 	kind    plumbing.ObjectType
 	hash    string
 	content []byte
+	// base is the tree that a tree was made of: they have most in common.
+	base string
 }
 
+// newObject hashes content. go-git's hash finds out whether somebody has made
+// two contents of one hash, at a price that large trees, which nobody can
+// choose byte by byte, needn't pay.
 func newObject(kind plumbing.ObjectType, content []byte) object {
-	return object{kind: kind, hash: plumbing.ComputeHash(kind, content).String(), content: content}
+	if kind != plumbing.TreeObject {
+		return object{kind: kind, hash: plumbing.ComputeHash(kind, content).String(), content: content}
+	}
+	h := sha1.New() //nolint:gosec // Git's objects are named by it
+	_, _ = fmt.Fprintf(h, "tree %d\x00", len(content))
+	_, _ = h.Write(content) // neither ever fails
+	return object{kind: kind, hash: hex.EncodeToString(h.Sum(nil)), content: content}
 }
 
 // staged are objects that aren't in the repository yet, laid over what is. A
@@ -65,6 +79,18 @@ func (s *staged) Entries(hash string) ([]schema.Entry, error) {
 		return parseTree(o.content)
 	}
 	return s.below.Entries(hash)
+}
+
+// treeContent implements treeReader.
+func (s *staged) treeContent(hash string) ([]byte, error) {
+	if o, ok := s.objects[hash]; ok && o.kind == plumbing.TreeObject {
+		return o.content, nil
+	}
+	if below, ok := s.below.(treeReader); ok {
+		return below.treeContent(hash)
+	}
+	entries, err := s.below.Entries(hash)
+	return encodeTree(entries), err
 }
 
 // Blob implements schema.Tree.

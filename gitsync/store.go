@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -72,10 +75,35 @@ func (s *store) read(kind plumbing.ObjectType, hash string, limit int64) ([]byte
 	if err == nil || schema.CodeOf(err) == schema.Exceeded {
 		return content, err
 	}
-	if err := s.refresh(); err != nil {
-		return nil, err
+	for range maxRefresh {
+		if err := s.refresh(); err != nil {
+			return nil, err
+		}
+		packs := s.packs()
+		content, err = s.attempt(kind, plumbing.NewHash(hash), limit)
+		if err == nil || schema.CodeOf(err) == schema.Exceeded || slices.Equal(packs, s.packs()) {
+			break
+		}
 	}
-	return s.attempt(kind, plumbing.NewHash(hash), limit)
+	return content, err
+}
+
+// maxRefresh is how often packs may be joined while one object is looked for.
+const maxRefresh = 10
+
+// packs lists the names of the packs. A list that is read while packs are
+// joined may lack the new one and the old ones, so what isn't found is missing
+// only when nothing has moved meanwhile.
+func (s *store) packs() []string {
+	entries, err := os.ReadDir(filepath.Join(s.layers[0].Filesystem().Root(), "objects", "pack"))
+	if err != nil {
+		return nil // as with a repository that has none
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names
 }
 
 func (s *store) attempt(kind plumbing.ObjectType, hash plumbing.Hash, limit int64) ([]byte, error) {

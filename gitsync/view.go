@@ -81,7 +81,7 @@ func (v *View) List(dir string) ([]schema.Entry, error) {
 	if err := n.open(v.base.Tree); err != nil {
 		return nil, err
 	}
-	return n.entries(), nil
+	return n.entries()
 }
 
 // Write makes a file or replaces its content; the folders above it come into
@@ -108,8 +108,8 @@ func (v *View) Write(path string, content []byte) error {
 		return err
 	}
 	file := &node{mode: mode, content: slices.Clone(content), changed: true}
-	file.hash = file.seal(newStaged(nil))
-	parent.children[parts[len(parts)-1]] = file
+	file.hash = newObject(plumbing.BlobObject, content).hash
+	parent.put(parts[len(parts)-1], file)
 	return nil
 }
 
@@ -127,10 +127,13 @@ func (v *View) descend(parts []string, path string) (*node, error) {
 		if i == len(parts) {
 			return n, nil
 		}
-		child, ok := n.children[parts[i]]
-		if !ok {
+		child, err := n.child(parts[i])
+		if err != nil {
+			return nil, err
+		}
+		if child == nil {
 			child = newFolder()
-			n.children[parts[i]] = child
+			n.put(parts[i], child)
 		}
 		n = child
 	}
@@ -149,7 +152,7 @@ func (v *View) Remove(path string) error {
 	if err != nil {
 		return err
 	}
-	delete(parent.children, parts[len(parts)-1])
+	parent.put(parts[len(parts)-1], nil)
 	return nil
 }
 
@@ -166,8 +169,11 @@ func (v *View) find(path string) (*node, error) {
 		if err := n.open(v.base.Tree); err != nil {
 			return nil, err
 		}
-		child, ok := n.children[part]
-		if !ok {
+		child, err := n.child(part)
+		if err != nil {
+			return nil, err
+		}
+		if child == nil {
 			return nil, schema.Errorf(schema.NotFound, "%s does not exist", path)
 		}
 		n = child
@@ -193,10 +199,10 @@ func split(path string) ([]string, error) {
 }
 
 // seal returns the hash of the top folder.
-func (v *View) seal(into *staged) string {
-	root := v.root.seal(into)
-	if root == "" && v.base.Root != "" {
-		return into.add(newObject(plumbing.TreeObject, nil))
+func (v *View) seal(into *staged) (string, error) {
+	root, err := v.root.seal(into)
+	if err == nil && root == "" && v.base.Root != "" {
+		return into.add(newObject(plumbing.TreeObject, nil)), nil
 	}
-	return root
+	return root, err
 }

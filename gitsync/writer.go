@@ -17,6 +17,11 @@ type WriterOptions struct {
 	// caller as it is, and the others go on. The snapshots can be read until it
 	// returns. nil accepts everything.
 	Check func(ctx context.Context, old, now schema.Snapshot) error
+	// CheckGroup, where set, judges several commits that are to be pushed
+	// together by what they make of the repository; Check is asked only about
+	// those of a group that doesn't pass, and single ones. Between the commits of
+	// one push nobody can look.
+	CheckGroup func(ctx context.Context, old, now schema.Snapshot) error
 	// Pushed is poked after each push.
 	Pushed Trigger
 	// Timeout bounds one push; 30 seconds when 0.
@@ -237,7 +242,7 @@ func (w *Writer) commit(ctx context.Context, items []*item) {
 			return
 		case errors.Is(err, errStale):
 			w.options.Log.DebugContext(ctx, "branch has moved, changes are made again", slog.Int("changes", len(items)))
-		case errors.Is(err, errUnknown):
+		case errors.Is(err, ErrUnknown):
 			w.options.Log.WarnContext(ctx, "push has an unknown outcome", slog.Any("err", err))
 			for _, m := range g.members {
 				if m.err == nil && !m.made.Unchanged && !m.made.Repeated {

@@ -192,6 +192,70 @@ func TestGroupCommit(t *testing.T) {
 	}
 }
 
+// A group is checked at once; only where it doesn't pass are its members, few
+// of them twice.
+func TestCheckGroup(t *testing.T) {
+	var groups, singles int
+	h := host(t, HostOptions{})
+	seeded(t, h, map[string]string{"a": "1"})
+	bad := func(_ context.Context, _, now schema.Snapshot) error {
+		if files(t, now)["bad"] != "" {
+			return schema.Errorf(schema.Invalid, "bad")
+		}
+		return nil
+	}
+	w := h.NewWriterWith(WriterOptions{
+		Check: func(ctx context.Context, old, now schema.Snapshot) error {
+			singles++
+			return bad(ctx, old, now)
+		},
+		CheckGroup: func(ctx context.Context, old, now schema.Snapshot) error {
+			groups++
+			if files(t, now)["panic"] != "" {
+				panic("oops")
+			}
+			return bad(ctx, old, now)
+		},
+	})
+	group := func(names ...string) (errs []error) {
+		items := make([]*item, len(names))
+		for i, name := range names {
+			items[i] = newItem(t.Context(), writing(name, "x"))
+			if !items[i].take() {
+				t.Fatal("can't be taken")
+			}
+		}
+		groups, singles = 0, 0
+		w.commit(t.Context(), items)
+		for _, i := range items {
+			errs = append(errs, (<-i.answer).err)
+		}
+		return errs
+	}
+	for i, err := range group("1", "2", "3", "4", "5", "6", "7", "8") {
+		wantCode(t, err, "", fmt.Sprint(i))
+	}
+	if groups != 1 || singles != 0 {
+		t.Errorf("good ones: got %d and %d checks", groups, singles)
+	}
+	for i, err := range group("11", "12", "bad", "14", "15", "16", "17", "18") {
+		want := schema.Code("")
+		if i == 2 {
+			want = schema.Invalid
+		}
+		wantCode(t, err, want)
+	}
+	if groups != 5 || singles != 2 { // 8, 4, 2, 2, then 2 by themselves, and 4
+		t.Errorf("with a bad one: got %d and %d checks", groups, singles)
+	}
+	for _, err := range group("panic", "22") {
+		wantCode(t, err, "")
+	}
+	if got := len(files(t, head(t, h.Repo()))); got != 18 {
+		t.Errorf("got %d files, want 18", got)
+	}
+}
+
 func TestIdempotencyKey(t *testing.T) {
 	dir := t.TempDir()
 	var first Committed
