@@ -35,8 +35,8 @@ type Spec map[string]any
 type Patch map[string]any
 
 type containerWrite struct {
-	writing
-	matching
+	Writing
+	Matching
 	ID string `path:"id" example:"alice--web"`
 }
 
@@ -94,8 +94,8 @@ func (a *API) stateRoute(action, summary string, patch func(spec map[string]any)
 }
 
 func (a *API) createContainer(ctx context.Context, in *struct {
-	writing
-	creating
+	Writing
+	Creating
 }, body *NewContainer,
 ) (*intent, error) {
 	user, err := userFor(ctx, body.User)

@@ -56,7 +56,7 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*listOutput[Hi
 	}
 	out, err := historyPage(ctx, a, a.filesOf(target), in.Page, func(c Commit) (HistoryEntry, bool) {
 		return HistoryEntry{
-			Revision: c.Revision, Author: c.Author, Time: c.Time.UTC(), Subject: c.Subject,
+			Revision: c.Revision, Author: nameOf(c.Author), Time: c.Time.UTC(), Subject: c.Subject,
 			Action: first(c.Trailers, trailerAction), Operation: c.Operation,
 		}, true
 	})
@@ -81,8 +81,8 @@ func (a *API) filesOf(target mutation.Target) []string {
 }
 
 func (a *API) rollback(ctx context.Context, in *struct {
-	writing
-	matching
+	Writing
+	Matching
 	ID string `path:"id" example:"alice--web"`
 }, body *Rollback,
 ) (*intent, error) {

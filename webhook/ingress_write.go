@@ -19,7 +19,7 @@ type NewIngress struct {
 }
 
 type ingressInput struct {
-	writing
+	Writing
 	ID string `path:"id" example:"alice--web"`
 }
 
@@ -51,7 +51,8 @@ func (a *API) addIngress(ctx context.Context, in *ingressInput, body *NewIngress
 }
 
 func (a *API) deleteIngress(ctx context.Context, in *struct {
-	ingressInput
+	Writing
+	ID   string `path:"id" example:"alice--web"`
 	Port int64  `path:"port" minimum:"1" maximum:"65535" example:"443"`
 	Host string `query:"host" doc:"Only that of this host."`
 	Path string `query:"path" doc:"Only that of this path."`

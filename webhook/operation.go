@@ -34,7 +34,7 @@ const (
 )
 
 // timeout is how long to wait.
-func (w *writing) timeout() (time.Duration, error) {
+func (w *Writing) timeout() (time.Duration, error) {
 	if w.Timeout == "" {
 		return defaultWait, nil
 	}
@@ -53,6 +53,12 @@ func first(trailers map[string][]string, key string) string {
 	return ""
 }
 
+// nameOf is an author without the address.
+func nameOf(author string) string {
+	name, _, _ := strings.Cut(author, " <")
+	return name
+}
+
 // rebuilt is the operation that a commit's trailers tell of; false for a commit
 // that no call has made.
 func rebuilt(c Commit) (schema.Operation, bool) {
@@ -63,7 +69,7 @@ func rebuilt(c Commit) (schema.Operation, bool) {
 	}
 	op := schema.Operation{
 		ID: c.Operation, State: schema.OperationCommitted, Action: first(c.Trailers, trailerAction),
-		Kind: target.Kind, Target: target.String(), User: target.User, Actor: c.Author,
+		Kind: target.Kind, Target: target.String(), User: target.User, Actor: nameOf(c.Author),
 		Revision: c.Revision, Created: c.Time, Updated: c.Time,
 	}
 	if c.AwaitingReview {
@@ -84,7 +90,7 @@ func (a *API) operationOf(made Commit, i *intent) schema.Operation {
 	now := a.now()
 	return schema.Operation{
 		ID: made.Operation, State: schema.OperationCommitted, Action: i.action,
-		Kind: i.target.Kind, Target: i.target.String(), User: i.target.User,
+		Kind: i.target.Kind, Target: i.target.String(), User: i.target.User, Actor: i.actor,
 		Revision: made.Revision, Created: now, Updated: now,
 	}
 }
@@ -103,7 +109,7 @@ func (a *API) track(op schema.Operation) schema.Operation {
 
 // waitFor waits as long as the caller wants to. reached says that the operation
 // is as far as asked for; one that can't come so far is a problem.
-func (a *API) waitFor(ctx context.Context, w *writing, op schema.Operation) (schema.Operation, bool, error) {
+func (a *API) waitFor(ctx context.Context, w *Writing, op schema.Operation) (schema.Operation, bool, error) {
 	until := schema.OperationState(w.Wait)
 	if until == "" || a.opts.Operations == nil {
 		return op, false, nil
@@ -199,7 +205,7 @@ func (a *API) getOperation(ctx context.Context, in *operationInput) (*operationO
 	if !known || !sees(ctx, op.User) {
 		return nil, schema.Errorf(schema.NotFound, "there is no operation %q", in.ID)
 	}
-	op, _, err := a.waitFor(ctx, &writing{Wait: in.Wait, Timeout: in.Timeout}, op)
+	op, _, err := a.waitFor(ctx, &Writing{Wait: in.Wait, Timeout: in.Timeout}, op)
 	if p, failed := errors.AsType[*Problem](err); failed && p.Operation != nil {
 		return &operationOutput{Body: *p.Operation}, nil // asked for by its id, its failure is the answer
 	}

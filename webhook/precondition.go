@@ -8,18 +8,18 @@ import (
 	"bayplan.dev/webhook/mutation"
 )
 
-// matching are the preconditions of a write (RFC 9110, 13.1). They are held
+// Matching are the preconditions of a write (RFC 9110, 13.1). They are held
 // against the very tree that the commit is made on, so nothing slips between.
-type matching struct {
+type Matching struct {
 	IfMatch string `header:"If-Match" doc:"Only if the file still has this ETag, else 412." example:"\"9ae5d3\""`
 }
 
-// creating is for routes that make something new.
-type creating struct {
+// Creating is for routes that make something new.
+type Creating struct {
 	IfNoneMatch string `header:"If-None-Match" doc:"With *: 412 instead of 409 when it exists already." example:"*"`
 }
 
-func (m matching) expect() mutation.Expect {
+func (m Matching) expect() mutation.Expect {
 	if m.IfMatch == "" {
 		return nil
 	}
@@ -32,7 +32,7 @@ func (m matching) expect() mutation.Expect {
 	}
 }
 
-func (c creating) expect() mutation.Expect {
+func (c Creating) expect() mutation.Expect {
 	if strings.TrimSpace(c.IfNoneMatch) != "*" {
 		return nil
 	}

@@ -31,8 +31,8 @@ func (a *API) spaceWrites() {
 }
 
 func (a *API) createSpace(ctx context.Context, in *struct {
-	writing
-	creating
+	Writing
+	Creating
 }, body *NewSpace,
 ) (*intent, error) {
 	user, err := userFor(ctx, body.User)
@@ -52,7 +52,7 @@ func (a *API) createSpace(ctx context.Context, in *struct {
 }
 
 func (a *API) deleteSpace(ctx context.Context, in *struct {
-	writing
+	Writing
 	ID string `path:"id" example:"alice--shop"`
 }, _ *none,
 ) (*intent, error) {

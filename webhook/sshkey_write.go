@@ -32,8 +32,8 @@ func (a *API) keyWrites() {
 // createKey looks at the key before anything goes on its way: a private one
 // must not get into a repository, not even for a moment.
 func (a *API) createKey(ctx context.Context, in *struct {
-	writing
-	creating
+	Writing
+	Creating
 	User string `query:"user" doc:"Whose it is to be; for admins."`
 }, body *NewSSHKey,
 ) (*intent, error) {
@@ -56,7 +56,7 @@ func (a *API) createKey(ctx context.Context, in *struct {
 }
 
 func (a *API) deleteKey(ctx context.Context, in *struct {
-	writing
+	Writing
 	Name string `path:"name" example:"laptop"`
 	User string `query:"user" doc:"Whose it is; for admins."`
 }, _ *none,

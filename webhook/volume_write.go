@@ -24,8 +24,8 @@ type VolumePatch struct {
 }
 
 type volumeWrite struct {
-	writing
-	matching
+	Writing
+	Matching
 	ID string `path:"id" example:"alice--shop--data"`
 }
 
@@ -48,8 +48,8 @@ func (a *API) volumeWrites() {
 }
 
 func (a *API) createVolume(ctx context.Context, in *struct {
-	writing
-	creating
+	Writing
+	Creating
 }, body *NewVolume,
 ) (*intent, error) {
 	user, err := userFor(ctx, body.User)

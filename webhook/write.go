@@ -28,20 +28,21 @@ const (
 	maxScopedKey = 255
 )
 
-// writing is what every route that commits takes.
-type writing struct {
+// Writing is what every route that commits takes.
+type Writing struct {
 	IdempotencyKey string `header:"Idempotency-Key" doc:"At most 200 printable characters. Calls with the same key make one commit and get the same answer." example:"9f1c2b7e"`
 	Wait           string `query:"wait" enum:"applied,ready" doc:"Answer when it is so, or with 202 when the time is over."`
 	Timeout        string `query:"timeout" doc:"How long to wait at most, 60s when absent; 5m is the longest." example:"60s"`
 }
 
-func (w *writing) common() *writing { return w }
+func (w *Writing) common() *Writing { return w }
 
 // intent is a change that a route has understood.
 type intent struct {
 	target mutation.Target
 	action string
 	edit   mutation.Edit
+	actor  string
 	// expires is the time that the answer names, where there is one.
 	expires time.Time
 	// missing says that there being nothing to delete is success.
@@ -70,7 +71,7 @@ type writeOutput struct {
 // its body, or none.
 func write[I, B any, P interface {
 	*I
-	common() *writing
+	common() *Writing
 }](a *API, op huma.Operation, handler func(context.Context, *I, *B) (*intent, error),
 ) {
 	accepts := []string{typeJSON}
@@ -105,7 +106,7 @@ func write[I, B any, P interface {
 }
 
 // check refuses who may not write, and what no commit can hold.
-func (w *writing) check(ctx context.Context) error {
+func (w *Writing) check(ctx context.Context) error {
 	caller, known := auth.CallerOf(ctx)
 	switch {
 	case !known:
@@ -152,8 +153,9 @@ func (t *attempt) result() (mutation.Outcome, error) {
 }
 
 // commit is the one way that every write takes.
-func (a *API) commit(ctx context.Context, w *writing, i *intent) (*writeOutput, error) {
+func (a *API) commit(ctx context.Context, w *Writing, i *intent) (*writeOutput, error) {
 	caller, _ := auth.CallerOf(ctx)
+	i.actor = caller.Actor
 	digest := requestOf(ctx).digest(caller.User)
 	key := w.IdempotencyKey
 	if key == "" {
@@ -237,7 +239,7 @@ func (a *API) spaceGone(id schema.SpaceID) string {
 }
 
 // follow answers with the operation, at once or when it is as far as asked for.
-func (a *API) follow(ctx context.Context, w *writing, i *intent, made Commit, op schema.Operation, outcome mutation.Outcome) (*writeOutput, error) {
+func (a *API) follow(ctx context.Context, w *Writing, i *intent, made Commit, op schema.Operation, outcome mutation.Outcome) (*writeOutput, error) {
 	out := &writeOutput{Status: http.StatusAccepted, Body: Written{Commit: made.Revision}}
 	if outcome.Hash != "" && !made.Repeated && !made.AwaitingReview {
 		out.ETag = strconv.Quote(outcome.Hash)
