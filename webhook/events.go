@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,20 +26,19 @@ func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.part(p, sub)
-	if origin := r.Header.Get("Origin"); origin != "" {
-		w.Header().Set("Access-Control-Allow-Origin", origin)
-		w.Header().Add("Vary", "Origin")
-	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	// Proxies that buffer would hold frames back.
 	w.Header().Set("X-Accel-Buffering", "no")
 	w.WriteHeader(http.StatusOK)
 
 	to := &events{w: w, c: http.NewResponseController(w), pace: a.streams.pace}
+	p.onCut(func() { _ = to.c.SetWriteDeadline(time.Now()) })
 	if err = to.write([]byte("retry: 1000\n\n")); err == nil {
-		err = a.pump(ctx, sub, to)
+		err = a.pump(ctx, p, sub, to)
 	}
 	switch {
+	case errors.Is(err, errAuthorization):
+		to.refuse(unauthenticated(err.Error(), ""))
 	case errors.Is(err, errSlow):
 		a.streams.metrics.slow.WithLabelValues(transportEvents).Inc()
 	case errors.Is(err, errGoingDown), errors.Is(err, context.Canceled), errors.Is(err, errCut):
@@ -57,6 +57,14 @@ type events struct {
 // send needs no care for line breaks: JSON has none.
 func (e *events) send(_ context.Context, seq uint64, data []byte) error {
 	return e.write(fmt.Appendf(nil, "id: %d\ndata: ", seq), data, []byte("\n\n"))
+}
+
+// refuse tells a reader why the stream ends, as an event that a browser hands
+// to its page.
+func (e *events) refuse(p *Problem) {
+	if text, err := json.Marshal(p); err == nil {
+		_ = e.write([]byte("event: error\ndata: "), text, []byte("\n\n")) // gone anyway
+	}
 }
 
 func (e *events) ping(context.Context) error { return e.write([]byte(": ping\n\n")) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/netip"
 	"reflect"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"bayplan.dev/schema"
 )
@@ -43,7 +45,7 @@ type hooks struct {
 	repository string
 	poke       func()
 	results    *prometheus.CounterVec
-	limit      *limits
+	limit      *limits[netip.Prefix]
 
 	mu   sync.Mutex
 	seen *lru[delivery, struct{}]
@@ -57,7 +59,9 @@ type delivery struct {
 func newHooks(opts Options, results *prometheus.CounterVec) *hooks {
 	h := &hooks{
 		secrets: opts.Hooks, branch: opts.Branch, repository: opts.Repository,
-		poke: opts.Poke, results: results, limit: newLimits(),
+		poke: opts.Poke, results: results,
+		limit: newLimits[netip.Prefix](
+			Rate{hooksPerSecond, hooksBurst}, rate.NewLimiter(allHooksPerSecond, allHooksBurst)),
 		seen: newLRU[delivery, struct{}](rememberedDeliveries),
 	}
 	if h.branch == "" {
@@ -129,7 +133,7 @@ func (a *API) serveHook(forge Forge) http.HandlerFunc {
 }
 
 func (a *API) takeHook(forge Forge, w http.ResponseWriter, r *http.Request) (HookResult, error) {
-	if wait := a.hooks.limit.wait(middleware.GetClientIPAddr(r.Context()), time.Now()); wait > 0 {
+	if wait := a.hooks.limit.wait(networkOf(middleware.GetClientIPAddr(r.Context())), time.Now()); wait > 0 {
 		p := newProblem(http.StatusTooManyRequests, codeTooFast, "too many push hooks; the repository is looked at anyway")
 		p.retryAfter = max(1, int(wait/time.Second))
 		return HookRefused, p

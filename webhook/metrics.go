@@ -13,6 +13,7 @@ type metrics struct {
 	requests *prometheus.HistogramVec
 	streams  *streamMetrics
 	hooks    *prometheus.CounterVec
+	callers  *prometheus.CounterVec
 }
 
 type streamMetrics struct {
@@ -31,6 +32,10 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "bayplan_hooks_total",
 			Help: "Push hooks by forge and what became of them.",
 		}, []string{"forge", "result"}),
+		callers: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "bayplan_authentications_total",
+			Help: "Credentials that were looked at, by kind and what became of them.",
+		}, []string{"method", "result"}),
 		streams: &streamMetrics{
 			open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 				Name: "bayplan_streams",
@@ -43,7 +48,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		},
 	}
 	if r != nil {
-		r.MustRegister(m.requests, m.hooks, m.streams.open, m.streams.slow)
+		r.MustRegister(m.requests, m.hooks, m.callers, m.streams.open, m.streams.slow)
 	}
 	return m
 }

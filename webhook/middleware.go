@@ -38,13 +38,6 @@ func (a *API) clientIP() func(http.Handler) http.Handler {
 	return middleware.ClientIPFromXFF(prefixes...)
 }
 
-// identify finds out who calls, for everything below /compute.
-func (a *API) identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(auth.With(r.Context(), auth.Anonymous())))
-	})
-}
-
 type requestIDKey struct{}
 
 const requestIDHeader = "X-Request-Id"
@@ -74,6 +67,7 @@ func requestIDOf(ctx context.Context) string {
 func (a *API) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		r = r.WithContext(context.WithValue(r.Context(), noteKey{}, &note{}))
 		defer a.observed(ww, r, time.Now())
 		next.ServeHTTP(ww, r)
 	})
@@ -87,9 +81,22 @@ func (a *API) observed(w middleware.WrapResponseWriter, r *http.Request, start t
 	}
 	took := time.Since(start)
 	a.metrics.request(r.Method, chi.RouteContext(r.Context()).RoutePattern(), status, took)
+	n, _ := r.Context().Value(noteKey{}).(*note)
 	a.log.Log(r.Context(), level(r.Method, status), "request",
 		"method", r.Method, "path", r.URL.Path, "status", status, "bytes", w.BytesWritten(),
-		"duration", took, "remote", middleware.GetClientIP(r.Context()), "request", requestIDOf(r.Context()))
+		"duration", took, "remote", middleware.GetClientIP(r.Context()), "request", requestIDOf(r.Context()),
+		"actor", n.caller.Actor, "user", n.caller.User)
+}
+
+type noteKey struct{}
+
+// note tells the log of a request what is found out further in.
+type note struct{ caller auth.Caller }
+
+func noteCaller(ctx context.Context, c auth.Caller) {
+	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+		n.caller = c
+	}
 }
 
 // level keeps reads that went well out of the usual log.
@@ -136,7 +143,7 @@ func headers(next http.Handler) http.Handler {
 		h := w.Header()
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		if strings.HasPrefix(r.URL.Path, "/compute/") {
+		if guarded(r.URL.Path) {
 			h.Set("Cache-Control", "no-store")
 		}
 		next.ServeHTTP(w, r)

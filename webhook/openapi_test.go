@@ -108,6 +108,7 @@ func requests() map[string][]string {
 		"/compute/volumes":                 {"/compute/volumes"},
 		"/compute/volumes/{id}":            {"/compute/volumes/alice--shop--data", "/compute/volumes/alice--shop--old", "/compute/volumes/x"},
 		"/compute/ssh-keys":                {"/compute/ssh-keys"},
+		"/auth/keys":                       {"/auth/keys"},
 		"/compute/images":                  {"/compute/images"},
 		"/compute/presets":                 {"/compute/presets"},
 		"/compute/sync":                    {"/compute/sync"},

@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -10,11 +11,15 @@ import (
 	"github.com/coder/websocket"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 const (
 	transportSocket = "websocket"
-	socketReadLimit = 4096
+	// socketReadLimit is what a reader may say at once: a token and what is around it.
+	socketReadLimit = auth.MaxToken + 512
+	// closeUnauthorized is ours to choose (RFC 6455, 7.4.2), and like the status 401.
+	closeUnauthorized = websocket.StatusCode(4401)
 	// maxCloseReason is what a close frame holds (RFC 6455, 5.5).
 	maxCloseReason = 123
 )
@@ -37,28 +42,51 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return // Accept has answered
 	}
 	defer conn.CloseNow() //nolint:errcheck // only the first close counts
-	conn.SetReadLimit(socketReadLimit)
+	conn.SetReadLimit(-1) // hear bounds it
+	p.onCut(func() { _ = conn.CloseNow() })
 
-	go listen(r.Context(), conn, p)
+	go a.listen(r.Context(), conn, p)
 	slow := a.streams.metrics.slow.WithLabelValues(transportSocket).Inc
-	err = a.pump(ctx, sub, &socket{conn: conn, pace: a.streams.pace, slow: slow})
+	err = a.pump(ctx, p, sub, &socket{conn: conn, pace: a.streams.pace, slow: slow})
 	a.hangUp(r.Context(), conn, err)
 }
 
-// listen reads what keeps the connection going, until it is closed: pongs and
-// the close frame. It ends the stream when the reader goes away or talks, for
-// it has nothing to say. Closing politely needs this side alive, so it must not
+// listen reads what keeps the connection going, until it is closed: pongs, the
+// close frame, and new tokens. It ends the stream when the reader goes away or
+// says anything else. Closing politely needs this side alive, so it must not
 // end with the stream. (Conn.CloseRead would wait for itself here.)
-func listen(ctx context.Context, conn *websocket.Conn, p *place) {
-	if _, _, err := conn.Reader(ctx); err != nil {
-		p.end(errors.Join(errCut, err))
-		return
+func (a *API) listen(ctx context.Context, conn *websocket.Conn, p *place) {
+	for {
+		message, err := hear(ctx, conn)
+		if err == nil {
+			err = a.renew(ctx, p, message)
+		}
+		if err != nil {
+			p.end(err)
+			return
+		}
 	}
-	p.end(errTalks)
+}
+
+// hear returns one message. The rest of one that is too long stays unread,
+// since the library would close the connection in words of its own.
+func hear(ctx context.Context, conn *websocket.Conn) ([]byte, error) {
+	kind, r, err := conn.Reader(ctx)
+	if err != nil {
+		return nil, errors.Join(errCut, err)
+	}
+	message, err := io.ReadAll(io.LimitReader(r, socketReadLimit+1))
+	switch {
+	case err != nil:
+		return nil, errors.Join(errCut, err)
+	case kind != websocket.MessageText || len(message) > socketReadLimit:
+		return nil, errTalks
+	}
+	return message, nil
 }
 
 // errTalks ends the stream of a reader that sends messages.
-var errTalks = errors.New("this stream goes one way")
+var errTalks = errors.New("this stream goes one way; only authorize may be sent")
 
 // join takes a place among the streams and in the hub.
 func (a *API) join(ctx context.Context, r *http.Request, transport string) (context.Context, *place, Subscription, error) {
@@ -73,7 +101,7 @@ func (a *API) join(ctx context.Context, r *http.Request, transport string) (cont
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return ctx, p, a.opts.Subscribe(seq, fresh), nil
+	return ctx, p, a.opts.Subscribe(seq, fresh, p.sees), nil
 }
 
 func (a *API) part(p *place, sub Subscription) {
@@ -87,6 +115,8 @@ func (a *API) hangUp(ctx context.Context, conn *websocket.Conn, err error) {
 	switch {
 	case errors.Is(err, errGoingDown):
 		code, reason = websocket.StatusGoingAway, errGoingDown.Error()
+	case errors.Is(err, errAuthorization):
+		code, reason = closeUnauthorized, err.Error()
 	case errors.Is(err, errTalks):
 		code, reason = websocket.StatusPolicyViolation, errTalks.Error()
 	case errors.Is(err, errSlow):

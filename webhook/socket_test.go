@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 func TestBoundedSlowReaderIsDroppedAndOthersGoOn(t *testing.T) {
@@ -237,13 +238,13 @@ func TestFramesAreEncodedOnce(t *testing.T) {
 	counted := &counter{}
 	f := schema.Frame{Type: schema.FrameContainerStatus, Seq: 7, Data: counted}
 	for range 100 {
-		if _, err := e.encode(f); err != nil {
+		if _, err := e.encode(f, auth.Anonymous()); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for seq := range uint64(10 * rememberedFrames) {
 		for _, kind := range []schema.FrameType{schema.FrameContainers, schema.FrameSync} {
-			if _, err := e.encode(schema.Frame{Type: kind, Seq: seq}); err != nil {
+			if _, err := e.encode(schema.Frame{Type: kind, Seq: seq}, auth.Anonymous()); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -254,7 +255,7 @@ func TestFramesAreEncodedOnce(t *testing.T) {
 	if got := len(e.deltas.items); got != rememberedFrames || e.deltas.order.Len() != got {
 		t.Errorf("remembers %d frames, want %d", got, rememberedFrames)
 	}
-	got, err := e.encode(schema.Frame{Type: schema.FrameSync, Seq: 3, Data: 1})
+	got, err := e.encode(schema.Frame{Type: schema.FrameSync, Seq: 3, Data: 1}, auth.Anonymous())
 	if want := `{"type":"sync","seq":3,"data":1}`; err != nil || string(got) != want {
 		t.Errorf("forgotten frame: got %s, %v; want %s", got, err, want)
 	}

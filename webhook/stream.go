@@ -4,18 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
-	"net/url"
-	"path"
 	"reflect"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 // Subscription is one reader's place in the stream of frames. Two frames of
@@ -43,6 +43,9 @@ const (
 	slowRate  = 64 << 10
 	// cutAfter is how much longer a slow reader may take to still be told why it is dropped.
 	cutAfter = 5 * time.Second
+	// checkEvery is how often each caller is looked at, and how long one that has
+	// to go may take to hear why: together well below 5 seconds.
+	checkEvery = time.Second
 )
 
 // errSlow ends the stream of a reader that can't keep up.
@@ -56,22 +59,20 @@ type streams struct {
 	metrics *streamMetrics
 	max     int
 	pace    pace
+	// check says whether a caller may stay; nil when nobody is asked.
+	check func(auth.Caller) error
 
 	mu     sync.Mutex
 	open   map[*place]struct{}
 	closed bool
-	ended  sync.WaitGroup
-}
-
-// place is one open stream.
-type place struct {
-	transport string
-	end       context.CancelCauseFunc
+	// looks runs while there are streams to look through.
+	looks *time.Timer
+	ended sync.WaitGroup
 }
 
 // pace is the timing of a stream; a test needn't wait as long as people do.
 type pace struct {
-	ping, slow, cut time.Duration
+	ping, slow, cut, check time.Duration
 }
 
 func newStreams(limit int, m *streamMetrics) *streams {
@@ -80,12 +81,13 @@ func newStreams(limit int, m *streamMetrics) *streams {
 	}
 	return &streams{
 		metrics: m, max: limit, open: map[*place]struct{}{},
-		pace: pace{ping: pingEvery, slow: slowAfter, cut: cutAfter},
+		pace: pace{ping: pingEvery, slow: slowAfter, cut: cutAfter, check: checkEvery},
 	}
 }
 
-// enter takes a place, which leave gives back. The context also ends, with
-// errGoingDown, when the streams are closed.
+// enter takes a place, which leave gives back. The context also ends when the
+// streams are closed, with errGoingDown, or when the caller may not stay, with
+// an errAuthorization.
 func (s *streams) enter(ctx context.Context, transport string) (context.Context, *place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -97,14 +99,39 @@ func (s *streams) enter(ctx context.Context, transport string) (context.Context,
 	}
 	ctx, end := context.WithCancelCause(ctx)
 	p := &place{transport: transport, end: end}
+	c, _ := auth.CallerOf(ctx)
+	p.caller.Store(&c)
 	s.open[p] = struct{}{}
+	if s.check != nil && s.looks == nil {
+		s.looks = time.AfterFunc(s.pace.check, s.look)
+	}
 	s.ended.Add(1)
 	s.metrics.open.WithLabelValues(transport).Inc()
 	return ctx, p, nil
 }
 
+// look ends the streams of callers that may not stay.
+func (s *streams) look() {
+	s.mu.Lock()
+	open := slices.Collect(maps.Keys(s.open))
+	s.mu.Unlock()
+	for _, p := range open {
+		if err := s.check(*p.caller.Load()); err != nil {
+			p.expel(err, s.pace.check)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 || s.closed {
+		s.looks = nil
+		return
+	}
+	s.looks.Reset(s.pace.check)
+}
+
 func (s *streams) leave(p *place) {
 	p.end(nil)
+	p.onCut(nil)
 	s.metrics.open.WithLabelValues(p.transport).Dec()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,9 +157,9 @@ type sink interface {
 	ping(ctx context.Context) error
 }
 
-// pump moves frames from the hub to a reader until either has enough, or ctx
-// ends. It is the only writer of the sink.
-func (a *API) pump(ctx context.Context, sub Subscription, to sink) error {
+// pump moves the frames that the caller sees from the hub to a reader until
+// either has enough, or ctx ends. It is the only writer of the sink.
+func (a *API) pump(ctx context.Context, p *place, sub Subscription, to sink) error {
 	for {
 		frames, err := next(ctx, sub, a.streams.pace.ping)
 		switch {
@@ -147,7 +174,12 @@ func (a *API) pump(ctx context.Context, sub Subscription, to sink) error {
 			return err
 		}
 		for _, f := range frames {
-			data, err := a.frames.encode(f)
+			c := *p.caller.Load()
+			f, seen := visibleFrame(c, f)
+			if !seen {
+				continue
+			}
+			data, err := a.frames.encode(f, c)
 			if err != nil {
 				return fmt.Errorf("encode %s frame %d: %w", f.Type, f.Seq, err)
 			}
@@ -182,40 +214,15 @@ func since(r *http.Request) (seq uint64, fresh bool, err error) {
 	return seq, false, nil
 }
 
-// checkOrigin refuses pages of other hosts: a browser would send the user's
-// credentials along with their requests.
-func (a *API) checkOrigin(r *http.Request) error {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err == nil && strings.EqualFold(u.Host, r.Host) {
-		return nil
-	}
-	for _, pattern := range a.opts.Origins {
-		if err == nil && originMatches(pattern, u) {
-			return nil
-		}
-	}
-	return schema.Errorf(schema.Forbidden, "pages of %q may not open streams here", origin)
-}
-
-func originMatches(pattern string, origin *url.URL) bool {
-	target := origin.Host
-	if strings.Contains(pattern, "://") {
-		target = origin.Scheme + "://" + origin.Host
-	}
-	ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(target))
-	return ok && err == nil
-}
-
 func (a *API) streamRoutes() {
 	frame := a.schemaOf(reflect.TypeFor[schema.Frame]())
 	a.schemaOf(reflect.TypeFor[schema.ContainerStatus]())
 	a.schemaOf(reflect.TypeFor[schema.ContainerDeleted]())
 	a.schemaOf(reflect.TypeFor[schema.SyncStatus]())
 	query := []*huma.Param{{
+		Name: "ticket", In: "query", Schema: &huma.Schema{Type: huma.TypeString},
+		Description: "A ticket of POST /auth/ticket, where Authorization can't be sent.",
+	}, {
 		Name: "since", In: "query", Schema: &huma.Schema{Type: huma.TypeInteger},
 		Description: "The last frame seen: what came after it follows, or a fresh snapshot when that is no longer known.",
 	}}

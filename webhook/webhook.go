@@ -24,8 +24,10 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 // Hub knows what became of each container. It answers from memory and is safe
@@ -56,7 +58,8 @@ type Options struct {
 	Hub   Hub
 	// Subscribe joins the stream of frames: behind the frame with the number
 	// since where that is still known, else, and when fresh, with a snapshot.
-	Subscribe func(since uint64, fresh bool) Subscription
+	// It may leave out what is of users that aren't visible; the API does so anyway.
+	Subscribe func(since uint64, fresh bool, visible func(schema.User) bool) Subscription
 	// Owned lists the spaces that the cluster holds, those whose folder is gone included.
 	Owned func() []schema.SpaceID
 	// Volumes are the claims of a space, by the volume's name.
@@ -83,6 +86,16 @@ type Options struct {
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 
+	// Auth knows who may call. Nil turns it off: then everybody who reaches the
+	// server is an admin called "anonymous", so that it must be reached from this
+	// machine only. Web pages are kept out even then: see Hosts.
+	Auth *auth.Guard
+	// Hosts are names besides localhost by which a server without Auth may be
+	// called; a page could lead any other name to it.
+	Hosts []string
+	// Reads and Writes bound one caller; 100 and 20 a second when zero.
+	Reads, Writes Rate
+
 	// Hooks holds the secret of each forge that may call; others get 404.
 	Hooks map[Forge]Secret
 	// Branch is the branch that is followed, "main" when empty; Repository its
@@ -90,8 +103,8 @@ type Options struct {
 	Branch     string
 	Repository string
 
-	// Origins are the hosts, as patterns of path.Match, whose pages may open
-	// streams besides those of the request's own host.
+	// Origins are the hosts, as patterns of path.Match, whose pages may use the
+	// API besides those of the request's own host.
 	Origins []string
 	// MaxStreams bounds the open streams; 16,384 when 0.
 	MaxStreams int
@@ -114,6 +127,12 @@ type API struct {
 	// platforms and waiting are for writes.
 	platforms *platforms
 	waiting   atomic.Int64
+
+	tickets *auth.Tickets
+	reads   *limits[string]
+	writes  *limits[string]
+	logins  *limits[netip.Prefix]
+	brake   *brake
 }
 
 // New returns the handler of all routes.
@@ -126,10 +145,20 @@ func New(opts Options) *API {
 		frames:  newEncoder(),
 
 		platforms: &platforms{load: opts.Load},
+
+		tickets: auth.NewTickets(),
+		brake:   newBrake(),
 	}
+	everybody := rate.NewLimiter(rate.Inf, 0)
+	a.reads = newLimits[string](opts.Reads.or(defaultReads), everybody)
+	a.writes = newLimits[string](opts.Writes.or(defaultWrites), everybody)
+	a.logins = newLimits[netip.Prefix](Rate{loginsPerSecond, loginsBurst}, everybody)
 	a.streams = newStreams(opts.MaxStreams, a.metrics.streams)
+	if opts.Auth != nil {
+		a.streams.check = opts.Auth.Check
+	}
 	a.hooks = newHooks(opts, a.metrics.hooks)
-	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, a.identify, middleware.GetHead)
+	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, a.cors, a.identify, middleware.GetHead)
 	a.router.NotFound(a.notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
 	a.api = newOpenAPI(a.router.With(bounded), opts.Version)
@@ -164,6 +193,7 @@ func (a *API) routes() {
 	a.platformRoutes()
 	a.syncRoutes()
 	a.streamRoutes()
+	a.authRoutes()
 	a.hookRoutes()
 	a.healthRoutes()
 	a.sshRoutes()
@@ -174,6 +204,6 @@ func (a *API) routes() {
 	a.docsRoutes()
 	a.secure()
 	if a.opts.Git != nil {
-		a.router.Handle("/git/fleet.git/*", a.opts.Git)
+		a.router.Handle(gitPath+"/*", a.opts.Git)
 	}
 }

@@ -194,7 +194,7 @@ func (h *testHub) end(err error) {
 	h.changed = make(chan struct{})
 }
 
-func (h *testHub) subscribe(since uint64, fresh bool) Subscription {
+func (h *testHub) subscribe(since uint64, fresh bool, _ func(schema.User) bool) Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.readers++
@@ -284,6 +284,7 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 			default:
 			}
 		},
+		Hosts: []string{"example.com"}, // httptest's own
 		Schema: func(kind string) ([]byte, error) {
 			if kind != "container" {
 				return nil, schema.Errorf(schema.NotFound, "there is no kind %q", kind)
