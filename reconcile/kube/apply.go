@@ -154,6 +154,7 @@ func (p *pass) send(ctx context.Context, in intent, was *record, only preconditi
 	if err != nil {
 		return err
 	}
+	defer p.view.writing(in.place)()
 	live, err := p.client.apply(ctx, in.place, body, applyMode{force: only.uid != ""})
 	if apierrors.IsNotFound(err) {
 		return schema.Errorf(schema.Unavailable, "its namespace is gone: %w", err)

@@ -138,7 +138,7 @@ func BenchmarkRecord(b *testing.B) {
 	k := kindNamed(kindDeployment)
 	b.ReportAllocs()
 	for b.Loop() {
-		s.record(k, live, nil)
+		s.record(k, live, nil, false)
 	}
 }
 
@@ -160,7 +160,7 @@ func BenchmarkMemory(b *testing.B) {
 			o.SetUID(types.UID(fmt.Sprintf("8c6e292a-e4da-4166-a5f5-%012d", i*objects+j)))
 			o.SetAnnotations(map[string]string{schema.AnnotationOwner: id.String(), schema.AnnotationRevision: string(revision1)})
 			o.SetManagedFields([]metav1.ManagedFieldsEntry{})
-			v.put(seen{k.name(), shared(id.Namespace()), shared(o.GetName()), s.record(k, o, nil)})
+			v.put(seen{k.name(), shared(id.Namespace()), shared(o.GetName()), s.record(k, o, nil, false)})
 		}
 	}
 	runtime.GC()

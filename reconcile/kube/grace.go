@@ -40,7 +40,7 @@ func (c *Cluster) mark(ctx context.Context, p place, r *record, end any) error {
 	if err != nil {
 		return err
 	}
-	c.view.put(seen{kind: kindClaim, namespace: p.namespace, name: p.name, record: c.shape.record(p.kind, live, r)})
+	c.view.put(seen{kind: kindClaim, namespace: p.namespace, name: p.name, record: c.shape.record(p.kind, live, r, false)})
 	return nil
 }
 

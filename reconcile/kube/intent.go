@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"maps"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +20,8 @@ type intent struct {
 	object *unstructured.Unstructured
 	// digest identifies the object.
 	digest digest
+	// before and after are what stands around the metadata in the object's JSON.
+	before, after []byte
 }
 
 // newIntent checks that the object is one that the space may have.
@@ -38,11 +42,46 @@ func newIntent(f fleet, id schema.SpaceID, o *unstructured.Unstructured) (intent
 	}
 	clean[schema.AnnotationOwner] = f.owner(id)
 	object := withMetadata(o, map[string]any{"annotations": clean})
-	encoded, err := json.Marshal(object.Object)
-	if err != nil {
+	in := intent{place: p, object: object}
+	if err := in.encode(); err != nil {
 		return intent{}, schema.Errorf(schema.Invalid, "%s: %w", p, err)
 	}
-	return intent{place: p, object: object, digest: digestOf(encoded)}, nil
+	return in, nil
+}
+
+const metadataKey = "metadata"
+
+// encode writes the object as JSON with sorted keys, as json.Marshal does, and
+// keeps what stands around the metadata for the requests to come.
+func (in *intent) encode() error {
+	sum := sha256.New()
+	part := []byte{'{'}
+	for i, key := range slices.Sorted(maps.Keys(in.object.Object)) {
+		if i > 0 {
+			part = append(part, ',')
+		}
+		name, err := json.Marshal(key)
+		if err != nil {
+			return err
+		}
+		value, err := json.Marshal(in.object.Object[key])
+		if err != nil {
+			return err
+		}
+		part = append(append(part, name...), ':')
+		if key == metadataKey {
+			in.before = part
+			sum.Write(part)
+			sum.Write(value)
+			part = nil
+			continue
+		}
+		part = append(part, value...)
+	}
+	in.after = append(part, '}')
+	sum.Write(in.after)
+	in.digest = digest(sum.Sum(nil)[:len(digest{})])
+	return nil
 }
 
 // placeOf is where the object of the space shall be.
@@ -87,14 +126,15 @@ func (in intent) body(revision schema.Revision, only precondition) ([]byte, erro
 	}
 	annotations[schema.AnnotationRevision] = string(revision)
 	annotations[annotationIntent] = in.digest.String()
-	metadata := map[string]any{"annotations": annotations}
+	fields := map[string]any{"annotations": annotations}
 	if only.uid != "" {
-		metadata["uid"] = string(only.uid)
+		fields["uid"] = string(only.uid)
 	}
 	if only.absent {
-		metadata["resourceVersion"] = versionOfNone
+		fields["resourceVersion"] = versionOfNone
 	}
-	return json.Marshal(withMetadata(in.object, metadata).Object)
+	metadata, err := json.Marshal(withMetadata(in.object, fields).Object[metadataKey])
+	return slices.Concat(in.before, metadata, in.after), err
 }
 
 // named is the same intent under another name.

@@ -1,9 +1,7 @@
 package kube
 
 import (
-	"bytes"
 	"encoding/hex"
-	"fmt"
 	"strconv"
 	"unique"
 
@@ -61,14 +59,19 @@ func (r *record) same(o *record) bool {
 }
 
 // record makes the record of a live object. What is known of it already, or
-// nil, saves comparing its fields anew when only its status has changed.
-func (s shape) record(k kind, o object, known *record) *record {
+// nil, saves comparing its fields anew when only its status has changed. Of an
+// object that is being written just now nothing is compared: the answer to that
+// tells, and without one the object is written again.
+func (s shape) record(k kind, o object, known *record, written bool) *record {
 	r := s.identity(k, o)
 	if k.observed || r.owner == "" {
 		return r
 	}
 	if known != nil && known.uid == r.uid && known.mark == r.mark {
 		r.fields, r.revision, r.intent = known.fields, known.revision, known.intent
+		return r
+	}
+	if written {
 		return r
 	}
 	mine, err := s.owned(k, o)
@@ -120,15 +123,24 @@ func (s shape) identity(k kind, o object) *record {
 // Nobody can change one of them without moving it: the field becomes somebody
 // else's, or, where somebody applies in our name, the time moves.
 func markOf(o object) digest {
-	var b bytes.Buffer
-	fmt.Fprintln(&b, o.GetGeneration(), o.GetAnnotations()[annotationIntent], o.GetAnnotations()[schema.AnnotationRevision])
+	b := make([]byte, 0, 4096)
+	b = strconv.AppendInt(b, o.GetGeneration(), 10)
+	b = append(b, ' ')
+	b = append(b, o.GetAnnotations()[annotationIntent]...)
+	b = append(b, ' ')
+	b = append(b, o.GetAnnotations()[schema.AnnotationRevision]...)
 	for _, entry := range o.GetManagedFields() {
-		if isOurs(entry) {
-			fmt.Fprintln(&b, entry.Time)
-			b.Write(entry.FieldsV1.GetRawBytes())
+		if !isOurs(entry) {
+			continue
 		}
+		b = append(b, '\n')
+		if entry.Time != nil {
+			b = strconv.AppendInt(b, entry.Time.Unix(), 10)
+		}
+		b = append(b, ' ')
+		b = append(b, entry.FieldsV1.GetRawBytes()...)
 	}
-	return digestOf(b.Bytes())
+	return digestOf(b)
 }
 
 func isOurs(entry metav1.ManagedFieldsEntry) bool {

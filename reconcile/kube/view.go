@@ -20,6 +20,8 @@ type view struct {
 
 	mu     sync.RWMutex
 	spaces map[string]*space
+	// written counts the writes of an object that are under way.
+	written map[spot]int
 	// simulated are the nodes that run no real containers.
 	simulated map[string]bool
 	// ours are the spaces whose namespace is ours, in order, shared with those
@@ -37,7 +39,7 @@ type space struct {
 func newView(options Options) *view {
 	v := &view{
 		notify: options.Notify, notifyState: options.NotifyState, state: fleet(options.Fleet).named(stateName),
-		spaces: map[string]*space{}, simulated: map[string]bool{},
+		spaces: map[string]*space{}, written: map[spot]int{}, simulated: map[string]bool{},
 	}
 	if v.notify == nil {
 		v.notify = func(schema.SpaceID) {}
@@ -90,6 +92,7 @@ func (v *view) putLocked(id schema.SpaceID, s seen) bool {
 	}
 	old := sp.get(s)
 	if old != nil && s.record.version < old.version {
+		sp.vouch(s, old)
 		return false
 	}
 	next := inherit(old, s.record)
@@ -98,6 +101,16 @@ func (v *view) putLocked(id schema.SpaceID, s seen) bool {
 		v.ours = nil
 	}
 	return old == nil || !old.same(next)
+}
+
+// vouch keeps what an answer says that the watch has overtaken: the fields that
+// are ours are still as that left them.
+func (sp *space) vouch(s seen, newer *record) {
+	if newer.uid == s.record.uid && newer.mark == s.record.good && newer.mark != (digest{}) && newer.good != newer.mark {
+		r := *newer
+		r.good = r.mark
+		sp.set(s, &r)
+	}
 }
 
 // inherit carries over what a single state of an object can't tell.

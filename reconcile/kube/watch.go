@@ -129,7 +129,7 @@ func (w *watch) reduce(o any) (seen, error) {
 		return seen{}, err
 	}
 	s := seen{kind: w.kind.name(), namespace: shared(m.GetNamespace()), name: shared(m.GetName())}
-	known := w.view.known(s)
+	known, written := w.view.known(s), w.view.isWritten(s)
 	if partial, ok := o.(*metav1.PartialObjectMetadata); ok {
 		typed := w.kind.new()
 		typed.SetName(partial.Name)
@@ -140,14 +140,14 @@ func (w *watch) reduce(o any) (seen, error) {
 		typed.SetLabels(partial.Labels)
 		typed.SetAnnotations(partial.Annotations)
 		typed.SetManagedFields(partial.ManagedFields)
-		s.record = w.shape.record(w.kind, typed, known)
+		s.record = w.shape.record(w.kind, typed, known, written)
 		return s, nil
 	}
 	typed, ok := o.(object)
 	if !ok {
 		return seen{}, schema.Errorf(schema.Internal, "watch %s: %T is no object", w.kind.resource, o)
 	}
-	s.record = w.shape.record(w.kind, typed, known)
+	s.record = w.shape.record(w.kind, typed, known, written)
 	return s, nil
 }
 
