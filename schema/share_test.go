@@ -53,7 +53,9 @@ func TestEqualListsAreOne(t *testing.T) {
 	list := func(cpu string) corev1.ResourceList {
 		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse("64Mi")}
 	}
-	same := func(a, b corev1.ResourceList) bool { return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer() }
+	same := func(a, b corev1.ResourceList) bool {
+		return reflect.ValueOf(a).Pointer() == reflect.ValueOf(b).Pointer()
+	}
 	var l lists
 	first := l.share(list("50m"))
 	if !same(first, l.share(list("50m"))) {
