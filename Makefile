@@ -40,6 +40,10 @@ test: build ## Run every test, against a real control plane.
 	cd deploy/devcluster && $(GO) test -count=1 -timeout 10m ./...
 	cd bench && $(GO) test -count=1 ./...
 
+.PHONY: e2e
+e2e: build ## Run what needs more than Go: the TypeScript client (Node.js 18, npm).
+	bin/devcluster run -- $(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 20m ./cmd/bay
+
 .PHONY: lint
 lint: $(LINT) ## Run the linters.
 	$(LINT) run ./...

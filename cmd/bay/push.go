@@ -21,26 +21,54 @@ type pushCheck struct {
 
 func newPushCheck() *pushCheck { return &pushCheck{newLoader(), render.New()} }
 
+// addedError refuses a commit for the findings that it adds, errors among them.
+type addedError struct{ found schema.Findings }
+
+func (e *addedError) Error() string {
+	return plural(len(e.found.Errors()), "error") + "; nothing has changed"
+}
+
+// Unwrap gives it the code of what is wrong in itself.
+func (e *addedError) Unwrap() error { return schema.Errorf(schema.Invalid, "the commit has findings") }
+
+// Findings are those that the commit adds.
+func (e *addedError) Findings() schema.Findings { return e.found }
+
 // check answers a push from old to new with what it will change. It refuses a
 // push that adds errors, and says which; errors that are there already are
 // their own user's to mend and stop nobody else (ADR 3).
 func (p *pushCheck) check(ctx context.Context, old, pushed schema.Snapshot) (string, error) {
-	from, err := p.loader.Load(ctx, old)
+	from, to, found, err := p.added(ctx, old, pushed)
 	if err != nil {
 		return "", err
 	}
-	to, err := p.loader.Load(ctx, pushed)
-	if err != nil {
-		return "", err
+	if len(found.Errors()) > 0 {
+		return found.Text(), &addedError{found}
 	}
-	changes := schema.Diff(from, to)
-	found := append(to.Findings.New(from.Findings), schema.Shrinks(from, to)...)
+	return found.Text() + changesText(schema.Diff(from, to)), nil
+}
+
+// checkCommit holds a commit that a call makes to the same rules.
+func (p *pushCheck) checkCommit(ctx context.Context, old, now schema.Snapshot) error {
+	_, _, found, err := p.added(ctx, old, now)
+	if err == nil && len(found.Errors()) > 0 {
+		err = &addedError{found}
+	}
+	return err
+}
+
+// added is what is wrong with the new tree and wasn't with the old one.
+func (p *pushCheck) added(ctx context.Context, old, now schema.Snapshot) (from, to *schema.Fleet, found schema.Findings, err error) {
+	if from, err = p.loader.Load(ctx, old); err != nil {
+		return nil, nil, nil, err
+	}
+	if to, err = p.loader.Load(ctx, now); err != nil {
+		return nil, nil, nil, err
+	}
+	found = append(to.Findings.New(from.Findings), schema.Shrinks(from, to)...)
 	found = append(found, p.unrendered(from, to)...)
 	found.Sort()
-	if n := len(found.Errors()); n > 0 {
-		return found.Text(), schema.Errorf(schema.Invalid, "%s; nothing has changed", plural(n, "error"))
-	}
-	return found.Text() + changesText(changes), nil
+	return from, to, found, nil
 }
 
 // unrendered renders the spaces that differ: what the gate refuses is refused here already.

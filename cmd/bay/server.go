@@ -28,6 +28,7 @@ import (
 	"bayplan.dev/render"
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
+	"bayplan.dev/webhook/auth"
 )
 
 // shutdownTime is how long requests may go on after the server was told to end.
@@ -43,6 +44,11 @@ type server struct {
 	host    *gitsync.Host
 	repo    *gitsync.Repo
 	trigger gitsync.Trigger
+	// check judges pushes and calls alike.
+	check  *pushCheck
+	writer *gitsync.Writer
+	// guard is nil when nobody is asked who they are.
+	guard *auth.Guard
 	// restConfig is the way to the cluster.
 	restConfig *rest.Config
 	cluster    *kube.Cluster
@@ -53,7 +59,10 @@ type server struct {
 // newServer wires the rooms and finds out whether the repository and the
 // cluster can be used at all. What it opens, Run closes.
 func (a *app) newServer(ctx context.Context, c config, l listeners) (*server, error) {
-	s := &server{config: c, log: a.logger(c.Log), listeners: l, registry: prometheus.NewRegistry(), trigger: gitsync.NewTrigger()}
+	s := &server{
+		config: c, log: a.logger(c.Log), listeners: l, registry: prometheus.NewRegistry(),
+		trigger: gitsync.NewTrigger(), check: newPushCheck(),
+	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	klog.SetSlogLogger(s.log) // what client-go says outside the watches
 	if err := s.openRepository(ctx, a, c.Repository); err != nil {
@@ -136,8 +145,12 @@ func (s *server) openRepository(ctx context.Context, a *app, c repositoryConfig)
 		},
 		Dir: dir, Log: s.log,
 	})
+	if err != nil {
+		return err
+	}
 	s.repo = repo
-	return err
+	s.writer = gitsync.NewWriter(gitsync.WriterOptions{Repo: repo, Check: s.check.checkCommit, Pushed: s.trigger, Log: s.log})
+	return nil
 }
 
 func (s *server) openHost(ctx context.Context, c repositoryConfig) error {
@@ -146,12 +159,12 @@ func (s *server) openHost(ctx context.Context, c repositoryConfig) error {
 		return fmt.Errorf("find own program: %w", err)
 	}
 	host, err := gitsync.NewHost(ctx, gitsync.HostOptions{
-		Dir: c.Host, Branch: c.Branch, Check: newPushCheck().check, HookCommand: []string{self, gitHook}, Log: s.log, Pushed: s.trigger,
+		Dir: c.Host, Branch: c.Branch, Check: s.check.check, HookCommand: []string{self, gitHook}, Log: s.log, Pushed: s.trigger,
 	})
 	if err != nil {
 		return err
 	}
-	s.host, s.repo = host, host.Repo()
+	s.host, s.repo, s.writer = host, host.Repo(), host.NewWriter(s.check.checkCommit)
 	return nil
 }
 
@@ -177,6 +190,10 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		},
 		Owned:      s.cluster.Owned,
 		Volumes:    s.volumes,
+		Committer:  &committer{s.writer, s.repo},
+		Operations: s.loop.Operations(),
+		Load:       s.check.loader.Load,
+		Auth:       s.guard,
 		Poke:       s.trigger.Poke,
 		Ready:      s.ready,
 		Schema:     schema.JSONSchema,
@@ -190,9 +207,19 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		options.Hooks[webhook.Forge(forge)] = webhook.Secret(secret)
 	}
 	if s.host != nil {
-		options.Git = s.host
+		options.Git = http.HandlerFunc(s.serveGit)
 	}
 	return options
+}
+
+// serveGit tells the repository who pushes.
+func (s *server) serveGit(w http.ResponseWriter, r *http.Request) {
+	if c, ok := auth.CallerOf(r.Context()); ok {
+		r = r.WithContext(gitsync.WithPusher(r.Context(), gitsync.Pusher{
+			Actor: c.Actor, User: string(c.User), All: c.May(auth.Admin) && !c.OnBehalf,
+		}))
+	}
+	s.host.ServeHTTP(w, r)
 }
 
 // ready says why reads can't be answered yet.
@@ -225,6 +252,10 @@ func (s *server) Run(ctx context.Context) error {
 		return s.lead(ctx)
 	})
 	group.Go(func() error { return s.look(ctx) })
+	group.Go(func() error { return s.writer.Run(ctx) })
+	if s.guard != nil {
+		group.Go(func() error { return s.guard.Run(ctx) })
+	}
 	if s.host != nil {
 		group.Go(func() error { return s.host.Run(ctx) })
 	}

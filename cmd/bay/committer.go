@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"bayplan.dev/gitsync"
+	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
+)
+
+// committer lets the API write to the repository; the two rooms know nothing
+// of each other.
+type committer struct {
+	writer *gitsync.Writer
+	repo   *gitsync.Repo
+}
+
+func (c *committer) Do(ctx context.Context, change webhook.Change) (webhook.Commit, error) {
+	trailers := make([]gitsync.Trailer, len(change.Trailers))
+	for i, t := range change.Trailers {
+		trailers[i] = gitsync.Trailer(t)
+	}
+	made, err := c.writer.Do(ctx, gitsync.Change{
+		Author: change.Author, AuthorEmail: change.AuthorEmail, Subject: change.Subject, Trailers: trailers,
+		IdempotencyKey: change.IdempotencyKey, Operation: change.Operation,
+		Mutate: func(v *gitsync.View) error { return change.Mutate(v) },
+	})
+	if errors.Is(err, gitsync.ErrUnknown) {
+		err = fmt.Errorf("%w: %w", webhook.ErrOutcomeUnknown, err)
+	}
+	return commitOf(made), err
+}
+
+func (c *committer) Operation(ctx context.Context, id string) (webhook.Commit, bool, error) {
+	made, ok, err := c.writer.Operation(ctx, id)
+	return commitOf(made), ok, err
+}
+
+func (c *committer) History(ctx context.Context, query webhook.HistoryQuery) ([]webhook.Commit, schema.Revision, error) {
+	page, err := c.repo.Log(ctx, gitsync.LogOptions{Paths: query.Paths, Limit: query.Limit, After: query.After})
+	if err != nil {
+		return nil, "", err
+	}
+	commits := make([]webhook.Commit, len(page.Commits))
+	for i, made := range page.Commits {
+		commits[i] = webhook.Commit{
+			Revision: made.Revision, Operation: first(made.Trailers[gitsync.OperationTrailer]), Trailers: made.Trailers,
+			Author: made.Author, Subject: made.Subject, Time: made.Time,
+		}
+	}
+	return commits, page.Next, nil
+}
+
+func (c *committer) At(ctx context.Context, revision schema.Revision) (schema.Snapshot, error) {
+	return c.repo.Ancestor(ctx, revision)
+}
+
+func first(values []string) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return values[0]
+}
+
+func commitOf(made gitsync.Committed) webhook.Commit {
+	return webhook.Commit{
+		Revision: made.Revision, Operation: made.Operation, Unchanged: made.Unchanged, Repeated: made.Repeated,
+		Trailers: made.Trailers, Author: made.Author, Subject: made.Subject, Time: made.Time,
+	}
+}

@@ -1,0 +1,32 @@
+package gitsync
+
+import (
+	"context"
+	"fmt"
+
+	"bayplan.dev/schema"
+)
+
+// Ancestor returns what the branch held at a commit that its head is or
+// descends from; NotFound for any other, those of other branches included.
+func (r *Repo) Ancestor(ctx context.Context, revision schema.Revision) (schema.Snapshot, error) {
+	head, err := r.Head(ctx)
+	if err != nil {
+		return schema.Snapshot{}, err
+	}
+	if head.Revision == revision {
+		return head, nil
+	}
+	since, err := r.History(ctx, revision, head.Revision)
+	if err != nil {
+		return schema.Snapshot{}, err
+	}
+	if !since.Descends {
+		return schema.Snapshot{}, schema.Errorf(schema.NotFound, "branch has no commit %s", revision.Short())
+	}
+	s, err := r.store.snapshot(string(revision))
+	if err != nil {
+		return schema.Snapshot{}, fmt.Errorf("read %s: %w", revision.Short(), err)
+	}
+	return s, nil
+}
