@@ -175,7 +175,7 @@ func (a *API) commit(ctx context.Context, w *Writing, i *intent) (*writeOutput, 
 	case err != nil && i.missing && schema.CodeOf(refused) == schema.NotFound && errors.Is(err, refused):
 		return &writeOutput{Status: http.StatusNoContent}, nil
 	case err != nil:
-		return nil, i.refusal(err, refused, key)
+		return nil, i.refusal(caller, err, refused, key)
 	case made.Repeated && first(made.Trailers, trailerRequest) != digest:
 		return nil, newProblem(http.StatusUnprocessableEntity, codeKeyReused,
 			"the idempotency key was used for another request; draw a new key for each request")

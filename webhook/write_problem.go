@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/auth"
 )
 
 // Codes of problems that only writes have.
@@ -27,7 +28,7 @@ const (
 
 // refusal says why nothing was committed. What the edit itself said is the
 // caller's business; what else stands in the way is the repository's.
-func (i *intent) refusal(err, refused error, key string) error {
+func (i *intent) refusal(caller auth.Caller, err, refused error, key string) error {
 	if errors.Is(err, ErrOutcomeUnknown) {
 		p := newProblem(http.StatusServiceUnavailable, codeUnknown,
 			fmt.Sprintf("the connection to the repository broke while the change was on its way; it may have been committed. Repeat the request with Idempotency-Key: %s to find out", key))
@@ -42,7 +43,7 @@ func (i *intent) refusal(err, refused error, key string) error {
 		error
 		Findings() schema.Findings
 	}](err); ok {
-		return i.invalid(f.Findings().Errors())
+		return i.invalid(visibleFindings(caller, f.Findings().Errors()))
 	}
 	p := newProblem(http.StatusServiceUnavailable, string(schema.Unavailable), err.Error())
 	switch schema.CodeOf(err) {
@@ -56,8 +57,7 @@ func (i *intent) refusal(err, refused error, key string) error {
 	return p
 }
 
-// invalid tells what the check has found. Findings in the file of the target
-// point into the request, others lie elsewhere.
+// invalid tells what the check has found in the caller's own files.
 func (i *intent) invalid(found schema.Findings) error {
 	status, code := http.StatusUnprocessableEntity, string(schema.Invalid)
 	quota := len(found) > 0
@@ -71,7 +71,7 @@ func (i *intent) invalid(found schema.Findings) error {
 		status, code = http.StatusConflict, string(schema.Conflict)
 	}
 	detail := "nothing has changed, since it would add an error"
-	if len(found) != 1 {
+	if len(found) > 1 {
 		detail = fmt.Sprintf("nothing has changed, since it would add %d errors", len(found))
 	}
 	p := newProblem(status, code, detail)
