@@ -39,6 +39,7 @@ func (c *containerCheck) run() {
 	c.probes()
 	c.keys()
 	c.placement()
+	c.expiry()
 }
 
 func (c *containerCheck) image() {

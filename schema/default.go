@@ -62,6 +62,9 @@ func complete(given, defaults corev1.ResourceList) corev1.ResourceList {
 // and maps that it changes are copies.
 func (s *ContainerSpec) fill(id ContainerID, p *PlatformSpec) {
 	setDefault(&s.State, StateRunning)
+	if s.ExpiresAt != nil {
+		setDefault(&s.ExpirePolicy, ExpireStop)
+	}
 	s.fillResources(&p.Defaults)
 	s.Ports = slices.Clone(s.Ports)
 	for i := range s.Ports {

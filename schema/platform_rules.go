@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -17,6 +18,11 @@ func checkPlatform(s *PlatformSpec, doc *document) []issue {
 			report(fieldPath{"spec", "limits", "users", string(user)}, Finding{Code: "bad-name", Message: sentence(err.Error()), Help: "write the name of a folder below " + usersFolder})
 		}
 	}
+	s.Limits.each(func(path fieldPath, limit Limit) {
+		if d, err := time.ParseDuration(limit.Lifetime); err == nil && d < shortestLifetime {
+			report(path.with("lifetime"), Finding{Code: "bad-value", Message: "must be at least a minute", Help: "write a duration, such as 168h"})
+		}
+	})
 	names := map[string]bool{}
 	for i, image := range s.Images {
 		if names[image.Name] {
