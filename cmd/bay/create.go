@@ -44,7 +44,7 @@ func (a *app) createCommand() *cobra.Command {
 			if bodies[i], err = d.body(name); err != nil {
 				return err
 			}
-			bodies[i].Space, bodies[i].TTL = spaceName(space), ttl
+			bodies[i].Space, bodies[i].TTL = space, ttl
 		}
 		w, err := flags.begin(cmd)
 		if err != nil {

@@ -126,6 +126,7 @@ func (d document) place(err error) error {
 			f.Source, f.Width = strings.TrimRight(d.lines[node.Line-1], "\r"), len(node.Value)
 		}
 	}
+	said.findings.Sort()
 	return err
 }
 

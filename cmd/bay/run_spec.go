@@ -55,7 +55,7 @@ func (o *runOptions) body(cmd *cobra.Command, words []string) (newContainer, err
 	if err != nil {
 		return newContainer{}, usagef(cmd, "%w", err)
 	}
-	return newContainer{Name: o.name, Space: spaceName(o.space), Spec: spec, TTL: o.ttl}, nil
+	return newContainer{Name: o.name, Space: o.space, Spec: spec, TTL: o.ttl}, nil
 }
 
 // nameOfImage is "nginx" for docker.io/library/nginx:1.29-alpine, and empty for

@@ -23,7 +23,7 @@ func TestRunSaysWhatItsFlagsMean(t *testing.T) {
 		t.Errorf("stdout: got %q, want %q", got.stdout, want)
 	}
 	want := map[string]any{
-		"name": "nginx", "space": "shop", "ttl": "8h",
+		"name": "nginx", "space": "alice--shop", "ttl": "8h",
 		"spec": map[string]any{
 			"from": "small", "image": "ghcr.io/acme/nginx:1", "command": []any{"sh"}, "args": []any{"-c", "true"}, "workingDir": "/srv",
 			"resources":       map[string]any{"limits": map[string]any{"memory": "512Mi", "cpu": "500m", "ephemeral-storage": "2Gi"}},

@@ -6,7 +6,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
 )
 
@@ -67,7 +66,7 @@ func (a *app) volumeCreateCommand() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}
 	flags := a.writeFlags(cmd)
-	space := cmd.Flags().String("space", "", "the space that it lies in: its name")
+	space := cmd.Flags().String("space", "", "the space that it lies in: its name, or its id")
 	size := cmd.Flags().String("size", "", "how large it is, such as 5Gi; it may grow later")
 	persistent := cmd.Flags().Bool("persistent", false, "keep its data for the platform's grace period after it was deleted")
 	class := cmd.Flags().String("storage-class", "", "the storage class of the cluster")
@@ -83,18 +82,10 @@ func (a *app) volumeCreateCommand() *cobra.Command {
 		if *class != "" {
 			spec["storageClassName"] = *class
 		}
-		body := map[string]any{"name": args[0], "space": spaceName(*space), "spec": spec}
+		body := map[string]any{"name": args[0], "space": *space, "spec": spec}
 		return "volume " + args[0], post("/compute/volumes", body), nil
 	})
 	return cmd
-}
-
-// spaceName is the name of a space that was given by its id or its name.
-func spaceName(space string) string {
-	if id, err := schema.ParseSpaceID(space); err == nil {
-		return id.Name
-	}
-	return space
 }
 
 func (a *app) volumeResizeCommand() *cobra.Command {
