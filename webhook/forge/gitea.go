@@ -1,0 +1,59 @@
+package forge
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"bayplan.dev/schema"
+)
+
+// gitea is docs.gitea.com/api, "repository", and Forgejo's.
+type gitea struct {
+	*caller
+	repository, branch string
+}
+
+func giteaHeader(h http.Header, token string) {
+	h.Set("Accept", "application/json")
+	h.Set("Authorization", "token "+token)
+}
+
+type giteaPull struct {
+	URL    string          `json:"html_url"`
+	State  string          `json:"state"`
+	Merged bool            `json:"merged"`
+	Commit schema.Revision `json:"merge_commit_sha"`
+}
+
+func (p giteaPull) pull() pull {
+	found := pull{url: p.URL, merged: p.Merged, closed: p.State == "closed"}
+	if p.Merged {
+		found.revision = p.Commit
+	}
+	return found
+}
+
+func (g gitea) path() string { return "/repos/" + g.repository + "/pulls" }
+
+// find asks for the pull request by its branches; the second may have slashes.
+func (g gitea) find(ctx context.Context, branch string) (pull, bool, error) {
+	parts := strings.Split(branch, "/")
+	for i, part := range parts {
+		parts[i] = url.PathEscape(part)
+	}
+	var found giteaPull
+	err := g.call(ctx, http.MethodGet, g.path()+"/"+url.PathEscape(g.branch)+"/"+strings.Join(parts, "/"), nil, &found)
+	if schema.CodeOf(err) == schema.NotFound {
+		return pull{}, false, nil // or no repository, which create will say
+	}
+	return found.pull(), err == nil, err
+}
+
+func (g gitea) create(ctx context.Context, branch, title, body string) (pull, error) {
+	in := map[string]string{"title": title, "body": body, "head": branch, "base": g.branch}
+	var made giteaPull
+	err := g.call(ctx, http.MethodPost, g.path(), in, &made)
+	return made.pull(), err
+}
