@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // answer is what a command left behind.
@@ -94,9 +95,9 @@ func answerProblem(w http.ResponseWriter, status int, code, detail string, error
 }
 
 // committed is the answer to a write.
-func committed(action string, kind schema.Kind, target string) change {
+func committed(action string, kind schema.Kind, target string) webhook.Written {
 	const revision = "4f2c91a000000000000000000000000000000000"
-	return change{
+	return webhook.Written{
 		Operation: schema.Operation{ID: "op1", State: schema.OperationCommitted, Action: action, Kind: kind, Target: target, Revision: revision},
 		Commit:    revision,
 	}

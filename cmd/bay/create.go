@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // maxDocument bounds what is read for a call; the server's bound is lower.
@@ -39,7 +40,7 @@ func (a *app) createCommand() *cobra.Command {
 		if name != "" && len(documents) > 1 {
 			return usagef(cmd, "--name names one container, and %s holds %d", file, len(documents))
 		}
-		bodies := make([]newContainer, len(documents))
+		bodies := make([]webhook.NewContainer, len(documents))
 		for i, d := range documents {
 			if bodies[i], err = d.body(name); err != nil {
 				return err
@@ -60,18 +61,18 @@ func (a *app) createCommand() *cobra.Command {
 }
 
 // body is the container of the document; a name that is given goes first.
-func (d document) body(name string) (newContainer, error) {
+func (d document) body(name string) (webhook.NewContainer, error) {
 	own, spec, err := d.container()
 	if err != nil {
-		return newContainer{}, err
+		return webhook.NewContainer{}, err
 	}
 	if name == "" {
 		name = own
 	}
 	if name == "" {
-		return newContainer{}, schema.Errorf(schema.Invalid, "%s:%d: the container has no name; give metadata.name or --name", d.file, d.root.Line)
+		return webhook.NewContainer{}, schema.Errorf(schema.Invalid, "%s:%d: the container has no name; give metadata.name or --name", d.file, d.root.Line)
 	}
-	return newContainer{Name: name, Spec: spec}, nil
+	return webhook.NewContainer{Name: name, Spec: spec}, nil
 }
 
 // readInput reads a file, or standard input for "-".

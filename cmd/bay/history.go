@@ -7,17 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
-
-// historyEntry is one commit that changed a container's file.
-type historyEntry struct {
-	Revision  schema.Revision `json:"revision"`
-	Author    string          `json:"author"`
-	Time      time.Time       `json:"time"`
-	Subject   string          `json:"subject"`
-	Action    string          `json:"action,omitempty"`
-	Operation string          `json:"operation,omitempty"`
-}
 
 func (a *app) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -33,7 +24,7 @@ func (a *app) historyCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		all, err := listSome[historyEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters(), max(*limit, 1))
+		all, err := listSome[webhook.HistoryEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters(), max(*limit, 1))
 		if err != nil {
 			return err
 		}
@@ -42,7 +33,7 @@ func (a *app) historyCommand() *cobra.Command {
 	return cmd
 }
 
-func historyTable(value any, items []historyEntry) table {
+func historyTable(value any, items []webhook.HistoryEntry) table {
 	t := table{value: value, wide: 1, columns: []string{"COMMIT", "TIME", "AUTHOR", "ACTION", "SUBJECT", "OPERATION"}}
 	for _, e := range items {
 		t.names = append(t.names, string(e.Revision))
@@ -71,7 +62,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		w.send("container "+args[0], post(pathOf("containers", args[0], "rollback"), map[string]any{"revision": revision}))
+		w.send("container "+args[0], post(pathOf("containers", args[0], "rollback"), webhook.Rollback{Revision: string(revision)}))
 		return w.end()
 	}
 	return cmd
@@ -83,14 +74,14 @@ func (w *writes) revision(id, to string) (schema.Revision, error) {
 	if len(to) < shortest {
 		return "", usagef(w.cmd, "name the commit with --to; `bay history %s` lists them", id)
 	}
-	all, err := list[historyEntry](w.cmd.Context(), w.client, pathOf("containers", id, "history"), filters())
+	all, err := list[webhook.HistoryEntry](w.cmd.Context(), w.client, pathOf("containers", id, "history"), filters())
 	if err != nil {
 		return "", err
 	}
 	return oneRevision(id, to, all.Items)
 }
 
-func oneRevision(id, to string, items []historyEntry) (schema.Revision, error) {
+func oneRevision(id, to string, items []webhook.HistoryEntry) (schema.Revision, error) {
 	var found schema.Revision
 	for _, e := range items {
 		if !strings.HasPrefix(string(e.Revision), to) {

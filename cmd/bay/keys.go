@@ -44,7 +44,7 @@ func (a *app) keyAddCommand() *cobra.Command {
 		if _, _, err := schema.ParsePublicKey(text); err != nil {
 			return "", request{}, schema.Errorf(schema.Invalid, "%w; give the file that ends in .pub", err)
 		}
-		return "key " + args[0], post("/compute/ssh-keys", map[string]string{"name": args[0], "publicKey": text}), nil
+		return "key " + args[0], post("/compute/ssh-keys", webhook.NewSSHKey{Name: args[0], PublicKey: text}), nil
 	})
 	return cmd
 }

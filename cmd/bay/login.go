@@ -11,24 +11,19 @@ import (
 	"golang.org/x/term"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
+	"bayplan.dev/webhook/auth"
 )
 
-// identity is who the server says one is.
-type identity struct {
-	Actor   string     `json:"actor"`
-	User    string     `json:"user,omitempty"`
-	Scopes  []string   `json:"scopes"`
-	Expires *time.Time `json:"expires_at,omitempty"`
-}
-
-func (c *client) whoami(ctx context.Context) (identity, error) {
-	var out identity
+// whoami asks who the server takes the client for.
+func (c *client) whoami(ctx context.Context) (webhook.Identity, error) {
+	var out webhook.Identity
 	return out, c.get(ctx, "/auth", nil, &out)
 }
 
-func (i identity) text() string {
-	if i.User != "" && i.User != i.Actor {
-		return i.Actor + " (user " + i.User + ")"
+func identityText(i webhook.Identity) string {
+	if i.User != "" && string(i.User) != i.Actor {
+		return i.Actor + " (user " + string(i.User) + ")"
 	}
 	return i.Actor
 }
@@ -69,7 +64,7 @@ shows it.`,
 		if err := a.writeContexts(all); err != nil {
 			return err
 		}
-		return a.printf("logged in to %s as %s, kept in context %s\n", entry.EndpointURL, who.text(), name)
+		return a.printf("logged in to %s as %s, kept in context %s\n", entry.EndpointURL, identityText(who), name)
 	}
 	return cmd
 }
@@ -119,6 +114,14 @@ func (a *app) askSecret(what string) (string, error) {
 	return secret, nil
 }
 
+func scopesText(scopes auth.Scopes) string {
+	words := make([]string, len(scopes))
+	for i, s := range scopes {
+		words[i] = string(s)
+	}
+	return strings.Join(words, " ")
+}
+
 func (a *app) logoutCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "logout", Short: "Forget the token or key of a context", Example: "  bay logout --context staging",
@@ -158,7 +161,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 		}
 		return a.show(cmd, table{
 			value: who, names: []string{who.Actor}, columns: []string{"ACTOR", "USER", "SCOPES", "EXPIRES", "SERVER"},
-			rows: [][]string{{who.Actor, dash(who.User), dash(strings.Join(who.Scopes, " ")), dash(expires), c.endpoint.String()}},
+			rows: [][]string{{who.Actor, dash(string(who.User)), dash(scopesText(who.Scopes)), dash(expires), c.endpoint.String()}},
 		}, *format)
 	}
 	return cmd

@@ -75,13 +75,7 @@ func (a *app) portAddCommand() *cobra.Command {
 		if err != nil {
 			return "", request{}, usagef(cmd, "%w", err)
 		}
-		body := map[string]any{"port": port, "target_port": target}
-		if *host != "" {
-			body["host"] = *host
-		}
-		if *path != "" {
-			body["path"] = *path
-		}
+		body := webhook.NewIngress{Port: int64(port), TargetPort: int64(target), Host: *host, Path: *path}
 		return "port " + args[1], post(pathOf("containers", args[0], "ingress"), body), nil
 	})
 	return cmd

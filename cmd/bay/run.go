@@ -57,18 +57,9 @@ with the Pod's own reason, and the wait ends at once when it can't become ready.
 // runAs is a user id with an optional group id; no user has such a name.
 var runAs = regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`)
 
-// newContainer is what POST /compute/containers wants.
-type newContainer struct {
-	Name  string         `json:"name"`
-	Space string         `json:"space,omitempty"`
-	User  string         `json:"user,omitempty"`
-	Spec  map[string]any `json:"spec"`
-	TTL   string         `json:"ttl,omitempty"`
-}
-
 // create makes a container, and says where it is reached once it is ready.
-func (w *writes) create(c newContainer) {
-	c.User = w.client.actFor
+func (w *writes) create(c webhook.NewContainer) {
+	c.User = schema.User(w.client.actFor)
 	before := len(w.changes)
 	w.send("container "+c.Name, post("/compute/containers", c))
 	if f := output(w.format); len(w.changes) == before || w.until == "" || f != outputTable && f != outputWide {
@@ -87,13 +78,9 @@ func where(c webhook.Container) string {
 	return c.ID.String() + " is at " + strings.Join(c.URLs, " ") + "\n"
 }
 
-// merged sends a merge patch of a container's spec.
+// merged is a merge patch of a container's spec, for the file with the ETag.
 func merged(id, etag string, patch map[string]any) request {
 	header := mergePatch()
-	if etag != "" {
-		header.Set("If-Match", etag)
-	}
-	return request{
-		method: http.MethodPatch, path: pathOf("containers", id), header: header, body: map[string]any{"spec": patch},
-	}
+	header.Set("If-Match", etag)
+	return request{method: http.MethodPatch, path: pathOf("containers", id), header: header, body: webhook.ContainerPatch{Spec: patch}}
 }

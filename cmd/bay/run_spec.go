@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // runOptions are the flags that describe a container.
@@ -41,21 +42,21 @@ func (o *runOptions) bind(cmd *cobra.Command) {
 }
 
 // body is the container that the flags and the words behind -- describe.
-func (o *runOptions) body(cmd *cobra.Command, words []string) (newContainer, error) {
+func (o *runOptions) body(cmd *cobra.Command, words []string) (webhook.NewContainer, error) {
 	if o.image == "" && o.preset == "" {
-		return newContainer{}, usagef(cmd, "a container needs --image or --preset")
+		return webhook.NewContainer{}, usagef(cmd, "a container needs --image or --preset")
 	}
 	if o.name == "" {
 		o.name = nameOfImage(o.image)
 	}
 	if err := schema.ValidateName("container", o.name); err != nil {
-		return newContainer{}, usagef(cmd, "%w; name it with --name", err)
+		return webhook.NewContainer{}, usagef(cmd, "%w; name it with --name", err)
 	}
 	spec, err := o.spec(words)
 	if err != nil {
-		return newContainer{}, usagef(cmd, "%w", err)
+		return webhook.NewContainer{}, usagef(cmd, "%w", err)
 	}
-	return newContainer{Name: o.name, Space: o.space, Spec: spec, TTL: o.ttl}, nil
+	return webhook.NewContainer{Name: o.name, Space: o.space, Spec: spec, TTL: o.ttl}, nil
 }
 
 // nameOfImage is "nginx" for docker.io/library/nginx:1.29-alpine, and empty for

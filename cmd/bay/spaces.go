@@ -52,11 +52,7 @@ func (a *app) spaceCreateCommand() *cobra.Command {
 	flags := a.writeFlags(cmd)
 	description := cmd.Flags().String("description", "", "what it is for")
 	flags.one(cmd, func(args []string) (string, request, error) {
-		body := map[string]any{"name": args[0]}
-		if *description != "" {
-			body["description"] = *description
-		}
-		return "space " + args[0], post("/compute/spaces", body), nil
+		return "space " + args[0], post("/compute/spaces", webhook.NewSpace{Name: args[0], Description: *description}), nil
 	})
 	return cmd
 }

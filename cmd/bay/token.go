@@ -7,24 +7,19 @@ import (
 	"time"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // bearer hands out the token that requests carry. One that a secret key was
 // exchanged for is kept in memory and renewed before it expires.
 type bearer struct {
 	// exchange gets a new token; nil for a token that was given.
-	exchange func(context.Context) (grant, error)
+	exchange func(context.Context) (webhook.Token, error)
 
 	mu    sync.Mutex
-	grant grant
+	grant webhook.Token
 	// renewAt is when the token is too old to begin something with it.
 	renewAt time.Time
-}
-
-// grant is a token as POST /auth answers it.
-type grant struct {
-	Token   string    `json:"token"`
-	Expires time.Time `json:"expires_at"`
 }
 
 // renewBefore is how long before its end a token is renewed, unless a fifth of
@@ -60,7 +55,7 @@ func (b *bearer) renewable(refused string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.grant.Token == refused {
-		b.grant = grant{}
+		b.grant = webhook.Token{}
 	}
 	return true
 }
@@ -69,15 +64,15 @@ func (b *bearer) renewable(refused string) bool {
 func (c *client) newBearer(to access) (*bearer, error) {
 	switch {
 	case to.AccessToken != "":
-		return &bearer{grant: grant{Token: to.AccessToken}}, nil
+		return &bearer{grant: webhook.Token{Token: to.AccessToken}}, nil
 	case to.SecretKey == "":
 		return nil, nil //nolint:nilnil // a server without authentication asks for nothing
 	case to.App == "" || to.User == "":
 		return nil, schema.Errorf(schema.Invalid, "a secret key needs --app, which it belongs to, and --user, whom it speaks for")
 	}
-	body := map[string]string{"app": to.App, "key": to.SecretKey, "uid": to.User}
-	return &bearer{exchange: func(ctx context.Context) (grant, error) {
-		var out grant
+	body := webhook.Login{App: to.App, Key: to.SecretKey, UID: to.User}
+	return &bearer{exchange: func(ctx context.Context) (webhook.Token, error) {
+		var out webhook.Token
 		_, err := c.try(ctx, request{method: http.MethodPost, path: "/auth", body: body}, "", &out)
 		return out, err
 	}}, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/coder/websocket/wsjson"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // keyPeer exchanges the key of the app shop for tokens that live that long.
@@ -25,7 +26,7 @@ func keyPeer(t *testing.T, life time.Duration) (p *peer, given *atomic.Int64) {
 			answerProblem(w, http.StatusUnauthorized, "unauthenticated", "unknown app or wrong key")
 			return
 		}
-		answerJSON(w, http.StatusOK, grant{fmt.Sprintf("token-%d", given.Add(1)), time.Now().Add(life)})
+		answerJSON(w, http.StatusOK, webhook.Token{Token: fmt.Sprintf("token-%d", given.Add(1)), Expires: time.Now().Add(life)})
 	})
 	return p, given
 }

@@ -75,14 +75,14 @@ func (a *app) volumeCreateCommand() *cobra.Command {
 		if *space == "" || *size == "" {
 			return "", request{}, usagef(cmd, "a volume needs --space and --size")
 		}
-		spec := map[string]any{"size": *size}
+		spec := webhook.Spec{"size": *size}
 		if *persistent {
 			spec["persistent"] = true
 		}
 		if *class != "" {
 			spec["storageClassName"] = *class
 		}
-		body := map[string]any{"name": args[0], "space": *space, "spec": spec}
+		body := webhook.NewVolume{Name: args[0], Space: *space, Spec: spec}
 		return "volume " + args[0], post("/compute/volumes", body), nil
 	})
 	return cmd
@@ -99,7 +99,7 @@ func (a *app) volumeResizeCommand() *cobra.Command {
 	flags.one(cmd, func(args []string) (string, request, error) {
 		return "volume " + args[0], request{
 			method: http.MethodPatch, path: pathOf("volumes", args[0]), header: mergePatch(),
-			body: map[string]any{"spec": map[string]any{"size": args[1]}},
+			body: webhook.VolumePatch{Spec: webhook.Patch{"size": args[1]}},
 		}, nil
 	})
 	return cmd

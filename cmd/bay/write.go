@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // actForHeader names the user that an admin's call is for.
@@ -24,12 +25,6 @@ const (
 	longestPause = 5 * time.Second
 	tries        = 3
 )
-
-// change is the answer to a call that becomes a commit.
-type change struct {
-	Operation schema.Operation `json:"operation"`
-	Commit    schema.Revision  `json:"commit"`
-}
 
 // write sends a request that changes something. It has a key of its own, so
 // that a second try after a lost answer changes nothing twice.
@@ -99,7 +94,7 @@ type writes struct {
 	// place moves the server's findings to the user's own file; nil leaves them.
 	place func(error) error
 
-	changes []change
+	changes []webhook.Written
 	errs    []error
 }
 
@@ -129,7 +124,7 @@ func (w *writes) send(target string, r request) {
 }
 
 func (w *writes) make(ctx context.Context, target string, r request) error {
-	var made change
+	var made webhook.Written
 	status, err := w.client.write(ctx, r, &made)
 	if err != nil && w.place != nil {
 		err = w.place(err)
@@ -150,13 +145,13 @@ func (w *writes) make(ctx context.Context, target string, r request) error {
 		return w.app.chat("%s is so already; nothing had to change\n", target)
 	}
 	if f := output(w.format); f == outputTable || f == outputWide {
-		return w.app.printf("%s\n", made.text())
+		return w.app.printf("%s\n", changeText(made))
 	}
 	return nil
 }
 
-// text is the change as people read it.
-func (c change) text() string {
+// changeText is a change as people read it.
+func changeText(c webhook.Written) string {
 	op := c.Operation
 	verb := pastOf(op.Action)
 	text := verb + " " + kindWord(op.Kind) + " " + op.Target
@@ -170,6 +165,9 @@ func (c change) text() string {
 	case schema.OperationApplied, schema.OperationReady:
 		text += ", " + string(op.State)
 	case schema.OperationCommitted, schema.OperationApplying, schema.OperationFailed, schema.OperationSuperseded:
+	}
+	if c.ExpirationTime != nil {
+		text += ", until " + c.ExpirationTime.Local().Format(time.DateTime)
 	}
 	return text + " (commit " + c.Commit.Short() + ", operation " + op.ID + ")"
 }
