@@ -45,6 +45,7 @@ func (a *app) connectFlags(cmd *cobra.Command) *connection {
 	} {
 		if cmd.Flags().Lookup(f.name) == nil {
 			cmd.Flags().StringVar(f.value, f.name, "", f.usage)
+			_ = cmd.Flags().SetAnnotation(f.name, connectionFlag, []string{"true"}) // fails for unknown flags only
 		}
 	}
 	_ = cmd.RegisterFlagCompletionFunc("context", a.completeContexts) // fails for unknown flags only

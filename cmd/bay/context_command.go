@@ -11,8 +11,9 @@ func (a *app) configCommand() *cobra.Command {
 		Use: "config", Short: "Name servers and what opens them, and choose one",
 		Long: `Keep the servers that you use, with what opens them, as contexts in
 $XDG_CONFIG_HOME/bayplan/config.yaml (default ~/.config), which only you can read.`,
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  bay config set-context staging --endpoint-url https://bay.example.com\n  bay config use-context staging",
+		Args:    usageArgs(cobra.NoArgs),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	for _, verb := range []*cobra.Command{
 		a.getContextsCommand(), a.useContextCommand(), a.setContextCommand(), a.deleteContextCommand(), a.viewConfigCommand(),

@@ -18,7 +18,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Show the state of the sync with everything that is held back or broken, and
 one line a container. With --watch the lines go on as states change; the stream
 is taken up again when the connection breaks.`,
-		Args: cobra.ArbitraryArgs,
+		Example: "  bay status alice--web --watch",
+		Args:    cobra.ArbitraryArgs,
 	}
 	conn, format := a.connectFlags(cmd), outputFlag(cmd)
 	watch := cmd.Flags().BoolP("watch", "w", false, "go on with every change")

@@ -166,8 +166,12 @@ func TestSecretsAreNotShown(t *testing.T) {
 	callBay(t, env, "", "config", "set-context", "one", "--access-token", "hunter2").ok(t)
 	callBay(t, env, "", "config", "set-context", "two", "--secret-key", "hunter2", "--app", "shop", "--user", "bob").ok(t)
 	for _, args := range [][]string{
-		{"config", "view"}, {"config", "view", "-o", "json"}, {"config", "get-contexts"}, {"config", "get-contexts", "-o", "yaml"},
-		{"list", "--endpoint-url", "http://user:hunter2@127.0.0.1:1"}, {"list", "--context", "one", "--endpoint-url", "http://127.0.0.1:1"},
+		{"config", "view"},
+		{"config", "view", "-o", "json"},
+		{"config", "get-contexts"},
+		{"config", "get-contexts", "-o", "yaml"},
+		{"list", "--endpoint-url", "http://user:hunter2@127.0.0.1:1"},
+		{"list", "--context", "one", "--endpoint-url", "http://127.0.0.1:1"},
 		{"list", "--context", "two", "--endpoint-url", "http://127.0.0.1:1"},
 	} {
 		if got := callBay(t, env, "", args...); strings.Contains(got.stdout+got.stderr, "hunter2") {

@@ -22,7 +22,8 @@ followed the repository to a revision (without one: to its head).
 A wait ends early, with exit code 1 and the Pod's own reason, when the state
 can't come true by waiting, such as an image that isn't there. It ends with exit
 code 3 when it wasn't observed in time: it may still come true.`,
-		Args: cobra.MaximumNArgs(1),
+		Example: "  bay wait alice--web --for=stopped --timeout 1m",
+		Args:    cobra.MaximumNArgs(1),
 	}
 	conn := a.connectFlags(cmd)
 	target := cmd.Flags().String("for", "ready", "what to wait for: ready, stopped, deleted, synced or synced=REVISION")
