@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/images"
 )
 
 func TestListSpaces(t *testing.T) {
@@ -99,9 +100,9 @@ func TestKeysImagesPresets(t *testing.T) {
 	if got := len(decode[List[SSHKey]](t, h.get(t, "/compute/ssh-keys")).Items); got != 2 {
 		t.Errorf("all keys: got %d, want 2", got)
 	}
-	images := decode[List[Image]](t, h.get(t, "/compute/images")).Items
-	wantImages := []Image{{Name: "node", Image: "node:26", Description: "Node.js"}, {Name: "python", Image: "docker.io/library/python:3.14"}}
-	if diff := cmp.Diff(wantImages, images); diff != "" {
+	offered := decode[ImageList](t, h.get(t, "/compute/images")).Items
+	wantImages := []images.Image{{Name: "node", Reference: "node:26", Description: "Node.js"}, {Name: "python", Reference: "docker.io/library/python:3.14"}}
+	if diff := cmp.Diff(wantImages, offered); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
 	}
 	presets := decode[List[Preset]](t, h.get(t, "/compute/presets")).Items

@@ -81,6 +81,8 @@ type Options struct {
 	// Load reads a snapshot, for what an edit must know of the platform. It is
 	// called for trees that aren't committed yet and is to remember what it read.
 	Load func(context.Context, schema.Snapshot) (*schema.Fleet, error)
+	// Images lists what containers may run.
+	Images Images
 	// SSHCommand is the exact command that logs in to a container.
 	SSHCommand func(schema.ContainerID) string
 	// Now is the clock; time.Now when nil.
@@ -191,6 +193,7 @@ func (a *API) routes() {
 	a.volumeRoutes()
 	a.keyRoutes()
 	a.platformRoutes()
+	a.imageRoutes()
 	a.syncRoutes()
 	a.streamRoutes()
 	a.authRoutes()

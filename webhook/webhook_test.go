@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook/images"
 )
 
 const testRevision = schema.Revision("59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5")
@@ -284,6 +285,9 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 			default:
 			}
 		},
+		Images: images.New(images.Options{Platform: func() ([]schema.PlatformImage, []string) {
+			return h.fleet.Platform.Spec.Images, h.fleet.Platform.Spec.Registries
+		}}),
 		Hosts: []string{"example.com"}, // httptest's own
 		Schema: func(kind string) ([]byte, error) {
 			if kind != "container" {

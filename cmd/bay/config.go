@@ -25,6 +25,7 @@ type config struct {
 	Metrics    metricsConfig    `json:"metrics"`
 	Repository repositoryConfig `json:"repository"`
 	Cluster    clusterConfig    `json:"cluster"`
+	Images     imagesConfig     `json:"images"`
 	Hooks      hooksConfig      `json:"hooks"`
 	Origins    []string         `json:"origins"`
 	Log        logConfig        `json:"log"`
@@ -52,6 +53,10 @@ type clusterConfig struct {
 	Fleet          string `json:"fleet"`
 	Workers        int    `json:"workers"`
 	LeaderElection bool   `json:"leaderElection"`
+}
+
+type imagesConfig struct {
+	DockerConfigFile string `json:"dockerConfigFile"`
 }
 
 type hooksConfig struct {

@@ -29,6 +29,7 @@ import (
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
 	"bayplan.dev/webhook/auth"
+	"bayplan.dev/webhook/images"
 )
 
 // shutdownTime is how long requests may go on after the server was told to end.
@@ -193,6 +194,7 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		Committer:  &committer{s.writer, s.repo},
 		Operations: s.loop.Operations(),
 		Load:       s.check.loader.Load,
+		Images:     images.New(images.Options{Platform: s.offered, DockerConfig: s.config.Images.DockerConfigFile, Log: s.log}),
 		Auth:       s.guard,
 		Poke:       s.trigger.Poke,
 		Ready:      s.ready,
@@ -210,6 +212,15 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		options.Git = http.HandlerFunc(s.serveGit)
 	}
 	return options
+}
+
+// offered is what the platform says of images.
+func (s *server) offered() (offered []schema.PlatformImage, registries []string) {
+	fleet := s.loop.Fleet()
+	if fleet == nil {
+		return nil, nil
+	}
+	return fleet.Platform.Spec.Images, fleet.Platform.Spec.Registries
 }
 
 // serveGit tells the repository who pushes.

@@ -50,15 +50,12 @@ const (
 
 // Image is an image, or a repository of images in a registry.
 type Image struct {
-	// Name is what the platform calls it; empty for one of a registry.
-	Name string `json:"name,omitempty"`
-	// Reference is what a spec's image says: complete for one of the platform,
-	// without a tag for a repository.
-	Reference string `json:"reference"`
-	// Registry is the entry of the platform's list that it was found under.
-	Registry string `json:"registry,omitempty"`
-	// Tags are at most 500.
-	Tags []string `json:"tags,omitempty"`
+	Name string `json:"name,omitempty" doc:"What the platform calls it; absent for one of a registry."`
+	// Reference is what a spec's image says.
+	Reference   string   `json:"image" doc:"What a spec's image says: complete for one of the platform, without a tag for a repository of a registry."`
+	Description string   `json:"description,omitempty"`
+	Registry    string   `json:"registry,omitempty" doc:"The entry of the platform's list that it was found under."`
+	Tags        []string `json:"tags,omitempty" nullable:"false" doc:"Those of a repository, at most 500."`
 }
 
 // Failure is a registry that couldn't be listed, wholly or in part.
@@ -130,7 +127,7 @@ func (l *List) List(ctx context.Context, q Query) (Page, error) {
 	var entries []entry
 	if q.Registry == "" {
 		for _, image := range named {
-			entries = append(entries, entry{Image{Name: image.Name, Reference: image.Image}, "0\x00" + image.Name})
+			entries = append(entries, entry{Image{Name: image.Name, Reference: image.Image, Description: image.Description}, "0\x00" + image.Name})
 		}
 	} else {
 		if !slices.Contains(registries, q.Registry) {
