@@ -26,6 +26,7 @@ type config struct {
 	Repository repositoryConfig `json:"repository"`
 	Cluster    clusterConfig    `json:"cluster"`
 	Images     imagesConfig     `json:"images"`
+	Auth       authConfig       `json:"auth"`
 	Hooks      hooksConfig      `json:"hooks"`
 	Origins    []string         `json:"origins"`
 	Log        logConfig        `json:"log"`

@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("offline", a.initCommand(), a.validateCommand(), a.renderCommand(), a.schemaCommand())
-	add("server", a.upCommand(), a.serveCommand())
+	add("server", a.upCommand(), a.serveCommand(), a.appKeyCommand())
 	add("client", a.clientCommands()...)
 	add("access", a.accessCommands()...)
 	add("", a.versionCommand(), a.gitHookCommand())

@@ -66,6 +66,10 @@ func (a *app) newServer(ctx context.Context, c config, l listeners) (*server, er
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	klog.SetSlogLogger(s.log) // what client-go says outside the watches
+	var err error
+	if s.guard, err = c.Auth.guard(s.log, l.api.Addr()); err != nil {
+		return nil, err
+	}
 	if err := s.openRepository(ctx, a, c.Repository); err != nil {
 		return nil, err
 	}

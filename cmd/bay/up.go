@@ -68,6 +68,11 @@ func (a *app) up(ctx context.Context, c config, o upOptions) error {
 		return fmt.Errorf("make data folder: %w", err)
 	}
 	c.Repository.Host = filepath.Join(o.data, "repository")
+	login, err := newUpLogin(o.data)
+	if err != nil {
+		return err
+	}
+	c.Auth = login.config
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -77,7 +82,7 @@ func (a *app) up(ctx context.Context, c config, o upOptions) error {
 		return err
 	}
 	if c.Cluster.Kubeconfig != "" {
-		return a.upServer(ctx, c, l, "")
+		return a.upServer(ctx, c, l, upText{login: login})
 	}
 	cluster, err := startDevcluster(ctx, devclusterOptions{
 		program: o.program, data: filepath.Join(o.data, "cluster"), port: o.clusterPort, nodes: o.nodes,
@@ -86,12 +91,12 @@ func (a *app) up(ctx context.Context, c config, o upOptions) error {
 		return err
 	}
 	c.Cluster.Kubeconfig = cluster.kubeconfig
-	return cluster.with(ctx, func(ctx context.Context) error { return a.upServer(ctx, c, l, simulatedNote) })
+	return cluster.with(ctx, func(ctx context.Context) error { return a.upServer(ctx, c, l, upText{login, simulatedNote}) })
 }
 
 // upServer serves a repository that begins with the quickstart example, and
 // says where everything is once the cluster holds it.
-func (a *app) upServer(ctx context.Context, c config, l listeners, note string) error {
+func (a *app) upServer(ctx context.Context, c config, l listeners, text upText) error {
 	s, err := a.newServer(ctx, c, l)
 	if err != nil {
 		return err
@@ -105,20 +110,42 @@ func (a *app) upServer(ctx context.Context, c config, l listeners, note string) 
 		if err := s.loop.Settled(ctx, ""); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		return a.printUp(c, s.url(), note)
+		return a.printUp(s, text)
 	})
 	return group.Wait()
 }
 
 const simulatedNote = "              its nodes are simulated: Pods become ready, but no container runs\n"
 
-func (a *app) printUp(c config, url, note string) error {
+// upText is what bay up says besides addresses.
+type upText struct {
+	login upLogin
+	note  string
+}
+
+func (a *app) printUp(s *server, text upText) error {
+	token, err := text.login.token(s.guard)
+	if err != nil {
+		return err
+	}
+	choose, err := text.login.context(a, s.url())
+	if err != nil {
+		// A configuration that somebody else has written must not end the server.
+		if err := a.chat("no context kept: %v\n", err); err != nil {
+			return err
+		}
+	}
+	self, err := filepath.Abs(os.Args[0])
+	if err != nil {
+		return fmt.Errorf("name own program: %w", err)
+	}
 	return a.printf(`Bayplan is up.
-  repository  git clone %[1]s/git/fleet.git
-  status      %[6]s status --watch --endpoint-url %[1]s
-  api         %[1]s/compute/containers   described at %[1]s/docs
-  stream      %[2]s/compute/ws
-  cluster     kubectl --kubeconfig %[3]s get pods -A -l app.kubernetes.io/managed-by=%[4]s
-%[5]s  stop        Ctrl-C; the next start finds everything
-`, url, "ws"+url[len("http"):], c.Cluster.Kubeconfig, schema.ManagedBy, note, os.Args[0])
+  commands    %[1]s list%[2]s
+  repository  git -c credential.helper='!%[3]s git-credential' clone %[4]s/git/fleet.git
+  api         %[4]s/compute/containers   described at %[4]s/docs
+  stream      %[5]s/compute/ws
+  token       %[6]s
+  cluster     kubectl --kubeconfig %[7]s get pods -A -l app.kubernetes.io/managed-by=%[8]s
+%[9]s  stop        Ctrl-C; the next start finds everything
+`, os.Args[0], choose, self, s.url(), "ws"+s.url()[len("http"):], token, s.config.Cluster.Kubeconfig, schema.ManagedBy, text.note)
 }
