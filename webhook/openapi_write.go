@@ -139,6 +139,21 @@ func operationAt(doc *huma.OpenAPI, method, path string) *huma.Operation {
 	return item.Get
 }
 
+// always are the errors that any route below /compute may answer with.
+func always(path string) map[int]string {
+	all := map[int]string{
+		http.StatusUnauthorized:        "No credentials, or bad ones.",
+		http.StatusForbidden:           "A scope is missing.",
+		http.StatusUnprocessableEntity: "A parameter is wrong.",
+		http.StatusTooManyRequests:     "Too fast.",
+		http.StatusServiceUnavailable:  "The repository hasn't been read yet, or doesn't answer.",
+	}
+	if strings.Contains(path, "{") {
+		all[http.StatusNotFound] = "It doesn't exist, or isn't yours."
+	}
+	return all
+}
+
 // secure documents who may ask for what lies below /compute.
 func (a *API) secure() {
 	doc := a.api.OpenAPI()
@@ -160,10 +175,7 @@ func (a *API) secure() {
 			if len(op.Security) == 0 {
 				op.Security = []map[string][]string{{"bearer": {}}}
 			}
-			for status, text := range map[int]string{
-				http.StatusUnauthorized: "No credentials, or bad ones.", http.StatusTooManyRequests: "Too fast.",
-				http.StatusServiceUnavailable: "The repository hasn't been read yet, or doesn't answer.",
-			} {
+			for status, text := range always(path) {
 				if code := strconv.Itoa(status); op.Responses[code] == nil {
 					op.Responses[code] = a.problemResponse(text, status)
 				}
