@@ -60,6 +60,12 @@ type Committed struct {
 	Unchanged bool
 	// Repeated says that an earlier call with the same key made the commit.
 	Repeated bool
+	// AwaitingReview says that the commit is on a branch of its own, for which
+	// ReviewURL, where it is known, is the pull request's page.
+	AwaitingReview bool
+	ReviewURL      string
+	// Declined says that it was on one, which is gone or closed without a merge.
+	Declined bool
 	// Trailers are those of the commit, by which a caller can tell whether the
 	// earlier call asked for the same.
 	Trailers map[string][]string

@@ -24,6 +24,9 @@ const (
 	// maxPacks is when a clone is worth replacing: each fetch adds a pack and
 	// go-git never joins them.
 	maxPacks = 256
+	// maxLoose is how many of the loose objects, which pushes of our own leave,
+	// may begin with the same two digits: in all there are 256 times as many.
+	maxLoose = 200
 )
 
 func (c *clone) current() string { return filepath.Join(c.dir, currentLink) }
@@ -35,7 +38,11 @@ func (c *clone) exists() bool {
 
 func (c *clone) full() bool {
 	entries, err := os.ReadDir(filepath.Join(c.current(), "objects", "pack"))
-	return err == nil && len(entries) > 2*maxPacks
+	if err == nil && len(entries) > 2*maxPacks {
+		return true
+	}
+	entries, err = os.ReadDir(filepath.Join(c.current(), "objects", "17")) // as git gc --auto guesses
+	return err == nil && len(entries) > maxLoose
 }
 
 // layers opens the clone in use. The link is followed here, once, so that a

@@ -58,18 +58,32 @@ func (r *Repo) fetch(ctx context.Context, into *store, have string) (string, err
 	if tip == have {
 		return tip, nil
 	}
-	body, err := encodeRequest(refs.Capabilities, tip, into.recent(have))
+	if err := r.want(ctx, w, refs, into, wish{[]string{tip}, have}); err != nil {
+		return "", err
+	}
+	return tip, into.setBranch(r.remote.Branch, tip)
+}
+
+// wish is what is wanted of a remote, and what there is already or "".
+type wish struct {
+	tips []string
+	have string
+}
+
+// want brings commits and what they need into the store.
+func (r *Repo) want(ctx context.Context, w wire, refs *packp.AdvRefs, into *store, wanted wish) error {
+	body, err := encodeRequest(refs.Capabilities, wanted.tips, into.recent(wanted.have))
 	if err != nil {
-		return "", schema.Errorf(schema.Internal, "encode request: %w", err)
+		return schema.Errorf(schema.Internal, "encode request: %w", err)
 	}
 	answer, err := w.request(ctx, body)
 	if err != nil {
-		return "", r.explain("fetch from", err)
+		return r.explain("fetch from", err)
 	}
 	if err := errors.Join(into.addPack(answer, refs.Capabilities), answer.Close()); err != nil {
-		return "", fmt.Errorf("%w: %w", errAdd, r.explain("fetch from", err))
+		return fmt.Errorf("%w: %w", errAdd, r.explain("fetch from", err))
 	}
-	return tip, into.setBranch(r.remote.Branch, tip)
+	return nil
 }
 
 func (r *Repo) connect(ctx context.Context, service string) (wire, error) {
@@ -137,9 +151,11 @@ func branchesOf(refs *packp.AdvRefs) map[string]string {
 
 // encodeRequest says everything at once, without flushes between the haves:
 // over HTTP a flush would end the conversation.
-func encodeRequest(capabilities *capability.List, want string, haves []plumbing.Hash) ([]byte, error) {
+func encodeRequest(capabilities *capability.List, wants []string, haves []plumbing.Hash) ([]byte, error) {
 	request := packp.NewUploadPackRequestFromCapabilities(capabilities)
-	request.Wants = []plumbing.Hash{plumbing.NewHash(want)}
+	for _, want := range wants {
+		request.Wants = append(request.Wants, plumbing.NewHash(want))
+	}
 	request.Haves = haves
 	if capabilities.Supports(capability.NoProgress) {
 		if err := request.Capabilities.Set(capability.NoProgress); err != nil {

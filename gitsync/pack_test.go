@@ -35,7 +35,7 @@ func TestPackOfDeltas(t *testing.T) {
 	blob := newObject(plumbing.BlobObject, []byte("x"))
 	id := newCommitID("f" + "00000000000000000000000000000000000000f")
 	for n := range 500 {
-		entries.WriteString(fmt.Sprintf("100644 %04d\x00", n))
+		fmt.Fprintf(&entries, "100644 %04d\x00", n)
 		entries.Write(id[:])
 	}
 	objects := []object{blob}
@@ -79,27 +79,28 @@ func TestReadersWhilePacksAreJoined(t *testing.T) {
 	r := open(t, Options{Remote: Remote{URL: h.dir()}})
 	ctx, stop := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
-	for _, reader := range []*Repo{h.Repo(), r} {
+	read := func(reader *Repo) {
+		s := head(t, reader)
+		reader.store.mu.Lock()
+		reader.store.fresh = freshObjects{}
+		reader.store.mu.Unlock()
+		if got := len(files(t, s)); got != 300 {
+			t.Errorf("read %d files", got)
+		}
+	}
+	clone := func() {
+		h.sweep.Poke()
+		if out, err := newClient(t).try(t.Context(), "clone", "-q", h.url, "work"); err != nil {
+			t.Errorf("clone: %v\n%s", err, out)
+		}
+	}
+	for _, work := range []func(){func() { read(h.Repo()) }, func() { read(r) }, clone} {
 		readers.Go(func() {
 			for ctx.Err() == nil {
-				s := head(t, reader)
-				reader.store.mu.Lock()
-				reader.store.fresh = freshObjects{}
-				reader.store.mu.Unlock()
-				if got := len(files(t, s)); got != 300 {
-					t.Errorf("read %d files", got)
-				}
+				work()
 			}
 		})
 	}
-	readers.Go(func() {
-		for ctx.Err() == nil {
-			h.sweep.Poke()
-			if out, err := newClient(t).try(t.Context(), "clone", "-q", h.url, "work"); err != nil {
-				t.Errorf("clone: %v\n%s", err, out)
-			}
-		}
-	})
 	for n := range 100 {
 		do(t, w, writing(fmt.Sprintf("users/u%03d/s%02d/c%d.yaml", n/100, n/10%10, n%10), fmt.Sprint("round ", n)))
 	}

@@ -21,14 +21,21 @@ var (
 	errDeclined = errors.New("push is declined")
 )
 
+// move is a branch that a push is to move from one commit to another; from none
+// when it is to be made.
+type move struct {
+	branch   string
+	old, tip schema.Revision
+}
+
 // pushLocal writes the objects into the repository on this machine and moves
 // the branch as git does, so that it and any git can do so side by side.
-func (r *Repo) pushLocal(ctx context.Context, old, tip schema.Revision, objects []object) error {
+func (r *Repo) pushLocal(ctx context.Context, m move, objects []object) error {
 	dir, err := gitDir(r.address.path)
 	if err != nil {
 		return err
 	}
-	if err := notCheckedOut(r.address.path, dir, r.remote.Branch); err != nil {
+	if err := notCheckedOut(r.address.path, dir, m.branch); err != nil {
 		return err
 	}
 	p, err := newPack(objects)
@@ -38,7 +45,7 @@ func (r *Repo) pushLocal(ctx context.Context, old, tip schema.Revision, objects 
 	if err := p.install(dir); err != nil {
 		return err
 	}
-	return r.moveBranch(ctx, dir, string(old), string(tip))
+	return r.moveBranch(ctx, dir, m)
 }
 
 // notCheckedOut refuses what git refuses (receive.denyCurrentBranch): under a
@@ -56,8 +63,8 @@ func notCheckedOut(path, dir, branch string) error {
 
 // moveBranch is git's protocol for references: a file beside the reference is
 // the lock, holds the new value, and takes the reference's place.
-func (r *Repo) moveBranch(ctx context.Context, dir, old, tip string) error {
-	ref := filepath.Join(dir, "refs", "heads", filepath.FromSlash(r.remote.Branch))
+func (r *Repo) moveBranch(ctx context.Context, dir string, m move) error {
+	ref := filepath.Join(dir, "refs", "heads", filepath.FromSlash(m.branch))
 	if err := os.MkdirAll(filepath.Dir(ref), 0o755); err != nil { //nolint:gosec // as git makes it
 		return schema.Errorf(schema.Unavailable, "move branch: %w", err)
 	}
@@ -65,14 +72,14 @@ func (r *Repo) moveBranch(ctx context.Context, dir, old, tip string) error {
 	if err != nil {
 		return err
 	}
-	now, err := r.store.branch(r.remote.Branch)
-	if err == nil && now != old {
+	now, err := r.store.branch(m.branch)
+	if err == nil && now != string(m.old) {
 		err = errStale
 	}
 	if err != nil {
 		return errors.Join(err, lock.Close(), os.Remove(lock.Name()))
 	}
-	_, err = lock.WriteString(tip + "\n")
+	_, err = lock.WriteString(string(m.tip) + "\n")
 	if err = errors.Join(err, lock.Sync(), lock.Close()); err != nil {
 		return schema.Errorf(schema.Unavailable, "move branch: %w", errors.Join(err, os.Remove(lock.Name())))
 	}

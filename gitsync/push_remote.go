@@ -21,7 +21,7 @@ import (
 // from old to tip: the other side compares and swaps. (go-git's own push walks
 // all that the remote has.) Errors: errStale, ErrUnknown and errDeclined as they
 // say; with any other nothing was written.
-func (r *Repo) pushRemote(ctx context.Context, old, tip schema.Revision, objects []object) error {
+func (r *Repo) pushRemote(ctx context.Context, m move, objects []object) error {
 	w, err := r.connect(ctx, receivePack)
 	if err != nil {
 		return err
@@ -31,10 +31,10 @@ func (r *Repo) pushRemote(ctx context.Context, old, tip schema.Revision, objects
 	if err != nil {
 		return r.explain("push to", err)
 	}
-	if branchesOf(refs)[r.remote.Branch] != string(old) {
+	if branchesOf(refs)[m.branch] != string(m.old) {
 		return errStale
 	}
-	request, err := r.updateRequest(refs.Capabilities, old, tip, objects)
+	request, err := updateRequest(refs.Capabilities, m, objects)
 	if err != nil {
 		return schema.Errorf(schema.Internal, "encode push: %w", err)
 	}
@@ -54,7 +54,7 @@ func (r *Repo) pushRemote(ctx context.Context, old, tip schema.Revision, objects
 	return r.judge(report, said.String())
 }
 
-func (r *Repo) updateRequest(offered *capability.List, old, tip schema.Revision, objects []object) (*packp.ReferenceUpdateRequest, error) {
+func updateRequest(offered *capability.List, m move, objects []object) (*packp.ReferenceUpdateRequest, error) {
 	p, err := newPack(objects)
 	if err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (r *Repo) updateRequest(offered *capability.List, old, tip schema.Revision,
 		}
 	}
 	request.Commands = []*packp.Command{{
-		Name: plumbing.NewBranchReferenceName(r.remote.Branch), Old: plumbing.NewHash(string(old)), New: plumbing.NewHash(string(tip)),
+		Name: plumbing.NewBranchReferenceName(m.branch), Old: plumbing.NewHash(string(m.old)), New: plumbing.NewHash(string(m.tip)),
 	}}
 	request.Packfile = io.NopCloser(bytes.NewReader(p.content))
 	return request, nil
@@ -148,7 +148,15 @@ func (r *Repo) keep(old, tip schema.Revision, objects []object) error {
 	if now, err := r.store.branch(r.remote.Branch); err != nil || now != string(old) {
 		return err
 	}
-	err := r.store.write(func(st *filesystem.Storage) error {
+	if err := r.store.keep(objects); err != nil {
+		return err
+	}
+	return r.store.setBranch(r.remote.Branch, string(tip))
+}
+
+// keep writes objects into the cache. clone.full knows when there are too many.
+func (s *store) keep(objects []object) error {
+	return s.write(func(st *filesystem.Storage) error {
 		for _, o := range objects {
 			memory := &plumbing.MemoryObject{}
 			memory.SetType(o.kind)
@@ -161,8 +169,4 @@ func (r *Repo) keep(old, tip schema.Revision, objects []object) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return r.store.setBranch(r.remote.Branch, string(tip))
 }

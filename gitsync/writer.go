@@ -22,6 +22,12 @@ type WriterOptions struct {
 	// those of a group that doesn't pass, and single ones. Between the commits of
 	// one push nobody can look.
 	CheckGroup func(ctx context.Context, old, now schema.Snapshot) error
+	// Review is ReviewPullRequest where changes wait for somebody to merge them;
+	// empty where they go to the branch themselves.
+	Review string
+	// Reviewer opens pull requests for them. Without one the branches are all
+	// there is.
+	Reviewer Reviewer
 	// Pushed is poked after each push.
 	Pushed Trigger
 	// Timeout bounds one push; 30 seconds when 0.
@@ -59,6 +65,7 @@ type Writer struct {
 	options WriterOptions
 	repo    *Repo
 	keys    *keys
+	reviews reviews
 	queue   chan *item
 	// held have the key of a change in the group before them.
 	held []*item
@@ -101,6 +108,11 @@ func (w *Writer) Do(ctx context.Context, change Change) (Committed, error) {
 	if err := change.check(); err != nil {
 		return Committed{}, err
 	}
+	if w.options.Review != "" {
+		if err := w.reviewable(change.Operation); err != nil {
+			return Committed{}, err
+		}
+	}
 	i := newItem(ctx, change)
 	select {
 	case w.queue <- i:
@@ -132,6 +144,9 @@ func (w *Writer) Lookup(ctx context.Context, idempotencyKey string) (Committed, 
 		return Committed{}, false, err
 	}
 	made, ok, err := w.keys.key(idempotencyKey)
+	if err == nil && !ok && w.reviewed() {
+		made, ok, err = w.proposed(ctx, func(p *proposal) bool { return p.key == idempotencyKey && p.key != "" })
+	}
 	made.Repeated = ok
 	return made, ok, err
 }
@@ -142,6 +157,12 @@ func (w *Writer) Operation(ctx context.Context, id string) (Committed, bool, err
 	if _, err := w.head(ctx); err != nil {
 		return Committed{}, false, err
 	}
+	if w.reviewed() {
+		// What awaits its review isn't further back.
+		if made, ok, err := w.proposed(ctx, func(p *proposal) bool { return p.made.Operation == id }); ok || err != nil {
+			return made, ok, err
+		}
+	}
 	return w.keys.operation(ctx, id)
 }
 
@@ -149,6 +170,8 @@ func (w *Writer) Operation(ctx context.Context, id string) (Committed, bool, err
 // It is called once.
 func (w *Writer) Run(ctx context.Context) error {
 	defer close(w.done)
+	looks, stop := w.looks()
+	defer stop()
 	for {
 		if ctx.Err() != nil {
 			return nil
@@ -159,6 +182,11 @@ func (w *Writer) Run(ctx context.Context) error {
 			select {
 			case <-ctx.Done():
 				return nil
+			case <-looks:
+				if _, err := w.Awaiting(ctx); err != nil {
+					w.options.Log.DebugContext(ctx, "reviews aren't known", slog.Any("err", err))
+				}
+				continue
 			case i := <-w.queue:
 				items = w.admit(items, i)
 			}
@@ -166,7 +194,14 @@ func (w *Writer) Run(ctx context.Context) error {
 		if w.yield != nil {
 			w.yield(ctx)
 		}
-		w.commit(ctx, w.gather(items))
+		items = w.gather(items)
+		if !w.reviewed() {
+			w.commit(ctx, items)
+			continue
+		}
+		for _, i := range items {
+			w.propose(ctx, i)
+		}
 	}
 }
 
@@ -346,10 +381,14 @@ func (i *item) among(commits []schema.Commit) (Committed, bool) {
 func (w *Writer) push(ctx context.Context, g *group) error {
 	ctx, cancel := finishing(ctx, w.options.Timeout)
 	defer cancel()
+	return w.send(ctx, move{w.repo.remote.Branch, g.base.Revision, g.tip.Revision}, g.objects())
+}
+
+func (w *Writer) send(ctx context.Context, m move, objects []object) error {
 	if w.repo.Local() {
-		return w.repo.pushLocal(ctx, g.base.Revision, g.tip.Revision, g.objects())
+		return w.repo.pushLocal(ctx, m, objects)
 	}
-	return w.repo.pushRemote(ctx, g.base.Revision, g.tip.Revision, g.objects())
+	return w.repo.pushRemote(ctx, m, objects)
 }
 
 // finishing outlives ctx for a while: a push that is on its way is better ended

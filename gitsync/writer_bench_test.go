@@ -2,6 +2,8 @@ package gitsync
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -55,6 +57,46 @@ func BenchmarkWriter(b *testing.B) {
 			b.ReportMetric(float64(len(waits))/b.Elapsed().Seconds(), "commits/s")
 			b.ReportMetric(float64(waits[len(waits)/2].Microseconds())/1000, "p50-ms")
 			b.ReportMetric(float64(waits[len(waits)*99/100].Microseconds())/1000, "p99-ms")
+			packs, bytes := packsOf(b, h.dir())
+			b.ReportMetric(float64(packs), "packs")
+			b.ReportMetric(float64(bytes)/(1<<20), "MiB")
+		})
+	}
+}
+
+// packsOf counts packs and their bytes.
+func packsOf(tb testing.TB, dir string) (n int, bytes int64) {
+	tb.Helper()
+	packs, err := filepath.Glob(filepath.Join(dir, "objects", "pack", "*.pack"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, pack := range packs {
+		if info, err := os.Stat(pack); err == nil { // or it was joined just now
+			bytes += info.Size()
+		}
+	}
+	return len(packs), bytes
+}
+
+// BenchmarkLog asks for the history of one file in a line of 20,000 commits: at
+// first, and when another file was asked for before.
+func BenchmarkLog(b *testing.B) {
+	path, _ := imported(b, 20_000, func(n int) (string, string) { return fleetFile(n), fmt.Sprint(n) })
+	for _, known := range []bool{false, true} {
+		b.Run(fmt.Sprintf("known=%v", known), func(b *testing.B) {
+			r := open(b, Options{Remote: Remote{URL: path}})
+			if known {
+				whole(b, r, LogOptions{Paths: []string{fleetFile(1)}})
+			}
+			for b.Loop() {
+				if !known {
+					r.lines.known = nil
+				}
+				if got := whole(b, r, LogOptions{Paths: []string{fleetFile(7)}}); len(got) != 2 {
+					b.Fatalf("got %q", got)
+				}
+			}
 		})
 	}
 }
