@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -58,9 +59,7 @@ func dialogue(t *testing.T, exchanges ...exchange) string {
 				t.Errorf("request %d: got %s %q, want %q", n, key, got, want.header.Get(key))
 			}
 		}
-		for key, values := range want.answerWith {
-			w.Header()[key] = values
-		}
+		maps.Copy(w.Header(), want.answerWith)
 		w.WriteHeader(want.status)
 		_, _ = io.WriteString(w, want.answer)
 	}))
