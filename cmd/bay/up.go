@@ -141,7 +141,7 @@ func (a *app) printUp(s *server, text upText) error {
 	}
 	return a.printf(`Bayplan is up.
   commands    %[1]s list%[2]s
-  repository  git -c credential.helper='!%[3]s git-credential' clone %[4]s/git/fleet.git
+  repository  git clone -c credential.helper='!%[3]s git-credential' %[4]s/git/fleet.git
   api         %[4]s/compute/containers   described at %[4]s/docs
   stream      %[5]s/compute/ws
   token       %[6]s
