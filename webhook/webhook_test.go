@@ -256,6 +256,14 @@ type house struct {
 	fleet *schema.Fleet
 	pokes chan struct{}
 	log   *strings.Builder
+	logs  *lockedWriter // to log
+}
+
+// logged is the log of a house where others still write.
+func (h *house) logged() string {
+	h.logs.mu.Lock()
+	defer h.logs.mu.Unlock()
+	return h.log.String()
 }
 
 const testSecret = Secret("It's a Secret to Everybody")
@@ -263,9 +271,10 @@ const testSecret = Secret("It's a Secret to Everybody")
 func newHouse(tb testing.TB, change ...func(*Options)) *house {
 	tb.Helper()
 	h := &house{hub: newTestHub(tb), fleet: testFleet(tb), pokes: make(chan struct{}, 1), log: &strings.Builder{}}
+	h.logs = &lockedWriter{w: h.log}
 	graceEnd := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	opts := Options{
-		Log:       slog.New(slog.NewTextHandler(&lockedWriter{w: h.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:       slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Version:   "test",
 		Fleet:     func() *schema.Fleet { return h.fleet },
 		Hub:       h.hub,

@@ -32,7 +32,7 @@ const (
 )
 
 // scopes are all of them, in the order in which they are told.
-var scopes = Scopes{Read, Write, Git, Admin}
+var scopes = Scopes{Read, Write, Git, Admin} //nolint:gochecknoglobals // a table
 
 // Scopes is a set of scopes.
 type Scopes []Scope

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -45,7 +46,7 @@ func (i *issuer) callerOf(token *oidc.IDToken, claims map[string]any) (Caller, e
 func (i *issuer) scopesOf(claims map[string]any) Scopes {
 	all := i.Scopes
 	for _, word := range i.words(find(claims, i.ScopeClaim)) {
-		all = append(all[:len(all):len(all)], i.ScopeValues[word]...)
+		all = append(slices.Clip(all), i.ScopeValues[word]...)
 	}
 	return all.tidy()
 }

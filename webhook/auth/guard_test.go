@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -55,7 +54,7 @@ func newGuard(tb testing.TB, apps string, change ...func(*Options)) *Guard {
 	tb.Helper()
 	dir := tb.TempDir()
 	o := Options{
-		Log:  slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log:  slog.New(slog.DiscardHandler),
 		File: filepath.Join(dir, "apps.yaml"), KeyFile: filepath.Join(dir, "key.pem"), MakeKey: true,
 	}
 	for _, c := range change {
@@ -336,7 +335,7 @@ func TestCaller(t *testing.T) {
 	if c, ok := CallerOf(With(t.Context(), alice)); !ok || c.Actor != "alice.console" {
 		t.Errorf("got %+v", c)
 	}
-	if c, ok := CallerOf(context.Background()); ok || c.May(Read) || c.Sees("") { //nolint:usetesting // one without a caller
+	if c, ok := CallerOf(context.Background()); ok || c.May(Read) || c.Sees("") {
 		t.Errorf("got %+v", c)
 	}
 	if got, err := ParseScopes("git read  read"); err != nil || got.String() != "read git" {

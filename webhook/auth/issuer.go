@@ -33,7 +33,7 @@ const (
 )
 
 // issuerAlgorithms are those that only the issuer can sign with.
-var issuerAlgorithms = []string{
+var issuerAlgorithms = []string{ //nolint:gochecknoglobals // a table
 	oidc.RS256, oidc.RS384, oidc.RS512, oidc.PS256, oidc.PS384, oidc.PS512,
 	oidc.ES256, oidc.ES384, oidc.ES512, oidc.EdDSA,
 }

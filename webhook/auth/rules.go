@@ -203,7 +203,7 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-func (refusal) Is(target error) bool { return target == ErrDenied } //nolint:errorlint // that is what Is is for
+func (refusal) Is(target error) bool { return target == ErrDenied }
 
 func denied(format string, args ...any) error {
 	return refusal(fmt.Sprintf(format, args...))
