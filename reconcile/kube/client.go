@@ -41,6 +41,8 @@ func newClient(config *rest.Config, log *slog.Logger, options Options) (*client,
 	// A limit on the rate only delays; writes have one on what is in flight.
 	config.QPS = -1
 	config.RateLimiter = nil
+	// Compressing a list costs the API server more than the few large ones save.
+	config.DisableCompression = true
 	config.WarningHandlerWithContext = warnings{log}
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return newTransport(next, c) })
 	shared, err := rest.HTTPClientFor(config)

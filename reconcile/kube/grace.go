@@ -130,7 +130,7 @@ func (c *Cluster) expired(ctx context.Context, d doomed) (bool, error) {
 
 // uses says whether a Pod of the space mounts the claim.
 func (sp space) uses(claim string) bool {
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		if pod, ok := r.detail.(podDetail); ok && k.kind == kindPod {
 			for name := range strings.SplitSeq(pod.claims, claimSeparator) {
 				if name == claim && !pod.ended {

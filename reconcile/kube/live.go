@@ -27,7 +27,7 @@ func (c *Cluster) Live(id schema.SpaceID) reconcile.Live {
 		return live
 	}
 	newest := map[string]*record{}
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		switch d := r.detail.(type) {
 		case deploymentDetail:
 			if r.ownedBy(id) {
@@ -117,7 +117,7 @@ func liveVolume(d claimDetail) reconcile.LiveVolume {
 }
 
 func (sp space) countEndpoints(containers map[string]reconcile.LiveContainer) {
-	for _, r := range sp.objects {
+	for _, r := range sp.objects.all() {
 		d, ok := r.detail.(sliceDetail)
 		if !ok {
 			continue

@@ -15,10 +15,10 @@ import (
 func (c *Cluster) deleteOrphans(ctx context.Context, sp space, kept map[key]bool) (int, error) {
 	deleted := 0
 	seen := map[string]bool{}
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		pod, ok := r.detail.(podDetail)
 		deployment := key{kindDeployment, r.container}
-		if !ok || k.kind != kindPod || r.deleting || pod.maker == "" || seen[pod.maker] || kept[deployment] || sp.objects[deployment] != nil {
+		if !ok || k.kind != kindPod || r.deleting || pod.maker == "" || seen[pod.maker] || kept[deployment] || sp.objects.get(deployment) != nil {
 			continue
 		}
 		seen[pod.maker] = true

@@ -78,7 +78,7 @@ func (v *view) between(k kind, p page) []position {
 				add(position{name: namespace}, sp.namespace)
 			}
 		case !k.cluster && !p.beside(namespace):
-			for key, r := range sp.objects {
+			for key, r := range sp.objects.all() {
 				if key.kind == k.name() {
 					add(position{namespace, key.name}, r)
 				}

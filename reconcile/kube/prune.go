@@ -55,7 +55,7 @@ func (c *Cluster) kept(ctx context.Context, id schema.SpaceID, sp space, keep []
 		}
 		k := key{p.kind.name(), p.name}
 		keys[k] = true
-		if r := sp.objects[k]; r.ownedBy(id) && !r.deleting {
+		if r := sp.objects.get(k); r.ownedBy(id) && !r.deleting {
 			if _, err := c.putBack(ctx, p, r); err != nil {
 				return nil, during("put back", p, c.client.wrap(err))
 			}
@@ -67,7 +67,7 @@ func (c *Cluster) kept(ctx context.Context, id schema.SpaceID, sp space, keep []
 // doomed lists our objects that aren't kept, by kind and name.
 func (sp space) doomed(kept map[key]bool) []doomed {
 	var list []doomed
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		if kind := kindNamed(k.kind); !kind.observed && r.ownedBy(sp.id) && !kept[k] {
 			list = append(list, doomed{place{kind, sp.id.Namespace(), k.name}, r})
 		}
@@ -138,12 +138,12 @@ func (sp space) firstStage(list []doomed) []doomed {
 // Deployment which stays has made.
 func (sp space) lingering(list []doomed) bool {
 	stays := map[string]bool{}
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		if k.kind == kindDeployment && !slices.ContainsFunc(list, func(d doomed) bool { return d.record == r }) {
 			stays[r.container] = true
 		}
 	}
-	for k, r := range sp.objects {
+	for k, r := range sp.objects.all() {
 		if pod, ok := r.detail.(podDetail); ok && k.kind == kindPod && pod.maker != "" && !pod.ended && !stays[r.container] {
 			return true
 		}

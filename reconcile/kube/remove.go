@@ -85,7 +85,7 @@ func (c *Cluster) searchForeign(ctx context.Context, sp space) error {
 		return err
 	}
 	owners := map[string]bool{}
-	for _, r := range sp.objects {
+	for _, r := range sp.objects.all() {
 		if r.ownedBy(sp.id) {
 			owners[string(r.uid)] = true
 		}

@@ -95,9 +95,9 @@ func TestSweepKeepsItsPace(t *testing.T) {
 		t.Run(strconv.Itoa(objects), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := &Cluster{client: &client{limit: newLimit()}, view: newView(Options{}), log: slog.New(slog.DiscardHandler)}
-				sp := &space{objects: make(map[key]*record, objects)}
+				sp := &space{}
 				for i := range objects - 1 {
-					sp.objects[key{kindService, strconv.Itoa(i)}] = nil
+					sp.objects.set(key{kindService, strconv.Itoa(i)}, &record{})
 				}
 				c.view.spaces[""] = sp
 				s := c.newSweep()

@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"maps"
 	"slices"
 	"sync"
 
@@ -33,7 +32,7 @@ type view struct {
 type space struct {
 	id        schema.SpaceID
 	namespace *record
-	objects   map[key]*record
+	objects   records
 }
 
 func newView(options Options) *view {
@@ -87,7 +86,7 @@ func (v *view) put(s seen) {
 func (v *view) putLocked(id schema.SpaceID, s seen) bool {
 	sp := v.spaces[s.spaceName()]
 	if sp == nil {
-		sp = &space{id: id, objects: map[key]*record{}}
+		sp = &space{id: id}
 		v.spaces[s.spaceName()] = sp
 	}
 	old := sp.get(s)
@@ -203,7 +202,7 @@ func (v *view) absent(kind kindName, present map[string]map[string]bool, version
 			}
 			continue
 		}
-		for k := range sp.objects {
+		for k := range sp.objects.all() {
 			if k.kind == kind && !present[namespace][k.name] {
 				list = append(list, gone(namespace, k.name))
 			}
@@ -241,7 +240,7 @@ func (sp *space) get(s seen) *record {
 	if s.kind == kindNamespace {
 		return sp.namespace
 	}
-	return sp.objects[key{s.kind, s.name}]
+	return sp.objects.get(key{s.kind, s.name})
 }
 
 func (sp *space) set(s seen, r *record) {
@@ -249,9 +248,9 @@ func (sp *space) set(s seen, r *record) {
 	case s.kind == kindNamespace:
 		sp.namespace = r
 	case r == nil:
-		delete(sp.objects, key{s.kind, s.name})
+		sp.objects.remove(key{s.kind, s.name})
 	default:
-		sp.objects[key{s.kind, s.name}] = r
+		sp.objects.set(key{s.kind, s.name}, r)
 	}
 }
 
@@ -286,7 +285,7 @@ func (v *view) snapshot(id schema.SpaceID) space {
 	if sp == nil {
 		return space{id: id}
 	}
-	return space{id: id, namespace: sp.namespace, objects: maps.Clone(sp.objects)}
+	return space{id: id, namespace: sp.namespace, objects: slices.Clone(sp.objects)}
 }
 
 // leaving marks an object that was told to go, until the watch says that it has.
