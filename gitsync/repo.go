@@ -2,15 +2,19 @@
 //
 // A Repo follows one branch of a remote or local repository. Head says what
 // the branch holds now, as a snapshot whose objects are read by hash; History
-// and Changed say how two revisions relate. Nothing is ever checked out: files
-// come out of the object store, so links, odd names and submodules can't touch
-// the disk. Of a remote repository only new objects are transferred, into a
-// cache that may be deleted at any time.
+// and Changed say how two revisions relate, Log which commits changed a file.
+// Nothing is ever checked out: files come out of the object store, so links,
+// odd names and submodules can't touch the disk. Of a remote repository only new
+// objects are transferred, into a cache that may be deleted at any time.
 //
 // A Trigger says "look again": Poll, Watch, a webhook and a Host poke it.
 //
 // A Host serves a repository over smart HTTP with the git binary, and checks
-// what is pushed to the served branch before the branch moves.
+// what is pushed to the served branch before the branch moves. A Pusher may be
+// held to one user's folder.
+//
+// A Writer makes commits of changes, to the branch itself or, for review, to
+// branches of their own.
 package gitsync
 
 import (
