@@ -45,7 +45,7 @@ func requestOf(ctx context.Context) request {
 func (r request) digest(user schema.User) string {
 	h := sha256.New()
 	for _, part := range []string{r.method, r.path, r.query, string(user), string(r.body)} {
-		fmt.Fprintf(h, "%d:%s\n", len(part), part)
+		h.Write(fmt.Appendf(nil, "%d:%s\n", len(part), part))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

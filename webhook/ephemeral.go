@@ -91,7 +91,7 @@ func (a *API) getEphemeral(ctx context.Context, fleet *schema.Fleet, in *struct 
 	return &ephemeralOutput{Body: v}, nil
 }
 
-func (a *API) createEphemeral(ctx context.Context, in *struct{ Writing }, body *NewEphemeral) (*intent, error) {
+func (a *API) createEphemeral(ctx context.Context, _ *struct{ Writing }, body *NewEphemeral) (*intent, error) {
 	user, err := userFor(ctx, body.User)
 	if err != nil {
 		return nil, err

@@ -95,9 +95,10 @@ func (p *platforms) lifetime(ctx context.Context, t Tree, user schema.User) (tim
 	if text == "" {
 		return 0, nil
 	}
+	// What is no duration is a finding of the platform's file.
 	limit, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, nil //nolint:nilerr // a finding of the platform's file, which limits nothing
+		return 0, schema.Errorf(schema.Unavailable, "the platform's limit of lifetimes can't be read: %w", err)
 	}
 	return limit, nil
 }

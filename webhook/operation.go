@@ -222,14 +222,13 @@ func (a *API) listOperations(ctx context.Context, in *operationsInput) (*listOut
 	if in.User != "" {
 		user = schema.User(in.User)
 	}
+	valid := user == "" || user.Validate() == nil
+	if !valid || !caller.Sees(user) {
+		return newList[schema.Operation](a), nil
+	}
 	folder := "users"
-	switch {
-	case user != "" && (user.Validate() != nil || !caller.Sees(user)):
-		return newList[schema.Operation](a), nil
-	case user != "":
+	if user != "" {
 		folder += "/" + string(user)
-	case !seesAll(caller):
-		return newList[schema.Operation](a), nil
 	}
 	return historyPage(ctx, a, []string{folder}, in.Page, func(c Commit) (schema.Operation, bool) {
 		op, ok := rebuilt(c)

@@ -64,10 +64,9 @@ func create(t Tree, target Target, spec map[string]any) (Outcome, error) {
 	name := target.Path()
 	old, err := t.Read(name)
 	var content []byte
-	switch schema.CodeOf(err) {
-	case schema.NotFound:
+	if schema.CodeOf(err) == schema.NotFound {
 		content, err = schema.NewDocument(target.Kind, target.Name, spec)
-	case "":
+	} else if err == nil {
 		content, err = schema.Append(old, target.Kind, target.Name, spec)
 	}
 	if err != nil {

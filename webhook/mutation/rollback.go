@@ -20,16 +20,16 @@ func Rollback(target Target, then schema.Snapshot, now time.Time, expect Expect)
 			return Outcome{}, err
 		}
 		found, _, err := expected(t, target, expect)
-		switch schema.CodeOf(err) {
-		case "":
+		if err == nil {
 			return Change(target, func(map[string]any) (map[string]any, error) { return difference(found.spec, old.spec), nil }, nil)(t)
-		case schema.NotFound:
-			if err := unexpired(old.spec, now); err != nil {
-				return Outcome{}, err
-			}
-			return create(t, target, old.spec)
 		}
-		return Outcome{}, err
+		if schema.CodeOf(err) != schema.NotFound {
+			return Outcome{}, err
+		}
+		if err := unexpired(old.spec, now); err != nil {
+			return Outcome{}, err
+		}
+		return create(t, target, old.spec)
 	}
 }
 
