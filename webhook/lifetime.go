@@ -48,13 +48,13 @@ func (a *API) withinLifetime(ctx context.Context, user schema.User, spec map[str
 		return edit // what is no time is a finding of the check
 	}
 	return func(t Tree) (mutation.Outcome, error) {
-		limit, err := a.platforms.lifetime(ctx, t, user)
+		limits, err := a.platforms.limitsOf(ctx, t)
 		if err != nil {
 			return mutation.Outcome{}, err
 		}
-		if last := a.now().Add(limit); limit > 0 && at.After(last) {
+		if latest, limited := limits.Horizon(user, a.now()); limited && at.After(latest) {
 			return mutation.Outcome{}, schema.Errorf(schema.Exceeded, "spec.expiresAt: the platform's limit for %s is %s from now, that is %s",
-				user, limit, last.Format(time.RFC3339))
+				user, limits.Of(user).Lifetime, latest.Format(time.RFC3339))
 		}
 		return edit(t)
 	}
@@ -72,33 +72,24 @@ type platforms struct {
 
 const noPlatform = "none"
 
-// lifetime is a user's limit; 0 for none.
-func (p *platforms) lifetime(ctx context.Context, t Tree, user schema.User) (time.Duration, error) {
+// limitsOf are the limits of the platform that the edit is made on.
+func (p *platforms) limitsOf(ctx context.Context, t Tree) (schema.Limits, error) {
 	hash := noPlatform
 	e, err := t.Stat(schema.CanonicalPath(schema.KindPlatform, "", "", ""))
 	switch {
 	case err == nil:
 		hash = e.Hash
 	case schema.CodeOf(err) != schema.NotFound:
-		return 0, err
+		return schema.Limits{}, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.hash != hash {
 		fleet, err := p.load(ctx, t.Base())
 		if err != nil {
-			return 0, err
+			return schema.Limits{}, err
 		}
 		p.hash, p.limits = hash, fleet.Platform.Spec.Limits
 	}
-	text := p.limits.Of(user).Lifetime
-	if text == "" {
-		return 0, nil
-	}
-	// What is no duration is a finding of the platform's file.
-	limit, err := time.ParseDuration(text)
-	if err != nil {
-		return 0, schema.Errorf(schema.Unavailable, "the platform's limit of lifetimes can't be read: %w", err)
-	}
-	return limit, nil
+	return p.limits, nil
 }

@@ -236,7 +236,7 @@ func TestLifetimes(t *testing.T) {
 		{"POST", "/compute/ephemerals", `{"preset":"plain","lifetimeMinutes":121,"user":"short"}`},
 	} {
 		p := wantProblem(t, w.do(t.Context(), r[0], r[1], r[2]), http.StatusForbidden, "quota_exceeded")
-		if !strings.Contains(p.Detail, "2h0m0s") || !strings.Contains(p.Detail, "2026-11-21T12:00:00Z") {
+		if !strings.Contains(p.Detail, "is 2h from now") || !strings.Contains(p.Detail, "2026-11-21T12:00:00Z") {
 			t.Errorf("%s doesn't name the bound", p.Detail)
 		}
 	}
