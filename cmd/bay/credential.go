@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// gitUser is what git is told to log in as; the server looks at the token only.
-const gitUser = "bayplan"
+// credentialUser is what git is told to log in as; the server looks at the token only.
+const credentialUser = "bayplan"
 
 func (a *app) gitCredentialCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -89,5 +89,5 @@ func (a *app) giveCredential(ctx context.Context, cmd *cobra.Command, to access)
 	if err != nil {
 		return err
 	}
-	return a.printf("username=%s\npassword=%s\n", gitUser, token)
+	return a.printf("username=%s\npassword=%s\n", credentialUser, token)
 }
