@@ -24,6 +24,7 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 	}
 	l.mu.Lock()
 	before := l.plan
+	l.expire(p)
 	changed := l.outdated(p.fleet, p.owned)
 	if before != nil && before.held() && !p.held() {
 		// What drifted while nothing was written has been left as it is.
@@ -45,6 +46,7 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 	l.lookAt(before, p, changed)
 	l.lookAgain(reached...)
 	trigger(l.operations.ask)
+	trigger(l.ending)
 	l.settle()
 	return nil
 }

@@ -59,6 +59,11 @@ type State struct {
 	// Accepted is a confirmed revision that didn't descend from Synced: until
 	// Synced moves on, the next heads must descend from it instead.
 	Accepted schema.Revision `json:"accepted,omitempty"`
+	// Expired is the latest expiresAt that has come true. It stays so, whatever
+	// the clock shows after a restart.
+	Expired time.Time `json:"expired,omitzero"`
+	// Expiry is what holds the deletion of expired containers back, or nil.
+	Expiry *Halt `json:"expiry,omitempty"`
 }
 
 // Halt says why nothing is deleted.

@@ -1,7 +1,10 @@
 package reconcile
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
+	"time"
 
 	"bayplan.dev/schema"
 )
@@ -11,6 +14,9 @@ func (v view) conditions(c *schema.Container, live LiveContainer) []schema.Condi
 	conditions := []schema.Condition{v.valid(c), v.appliedCondition(c), v.podReady(live)}
 	if c != nil && len(c.Spec.Ports)+len(c.Spec.Ingress)+len(c.Spec.Expose) > 0 {
 		conditions = append(conditions, v.available(live))
+	}
+	if c != nil && c.Spec.ExpiresAt != nil {
+		conditions = append(conditions, v.expired(c))
 	}
 	for i := range conditions {
 		conditions[i].LastTransitionTime = v.now
@@ -77,6 +83,22 @@ func (v view) available(live LiveContainer) schema.Condition {
 		return schema.Condition{Type: schema.ConditionAvailable, Status: schema.True, Reason: reasonReady}
 	}
 	return schema.Condition{Type: schema.ConditionAvailable, Status: schema.False, Reason: reasonNoEndpoints}
+}
+
+// expired says whether the container's time has come, and when it does.
+func (v view) expired(c *schema.Container) schema.Condition {
+	is := schema.Condition{Type: schema.ConditionExpired, Status: schema.False, Reason: reasonNotYet}
+	at := c.Spec.ExpiresAt.UTC().Format(time.RFC3339)
+	is.Message = fmt.Sprintf("expires at %s by %s", at, cmp.Or(c.Spec.ExpirePolicy, schema.ExpireStop))
+	if !c.Expired(v.until) {
+		return is
+	}
+	is.Status, is.Reason = schema.True, reasonExpired
+	is.Message = "expired at " + at + "; a later expiresAt revives it"
+	if _, kept := v.kept[c.ID]; kept && v.expiry != nil {
+		is.Reason, is.Message = v.expiry.Reason, "stopped; too many expired at once to be deleted without an operator's word"
+	}
+	return is
 }
 
 // keepTimes takes over the times of conditions that have the same status as before.

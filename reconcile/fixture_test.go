@@ -21,9 +21,12 @@ type fixture struct {
 }
 
 // start runs a loop until the test ends or stop is called.
-func start(t *testing.T, repo *fakeRepo, cluster *fakeCluster) *fixture {
+func start(t *testing.T, repo *fakeRepo, cluster *fakeCluster, change ...func(*Loop)) *fixture {
 	t.Helper()
 	l := New(Options{Source: repo, Loader: repo, Renderer: repo, Cluster: cluster, Workers: 4, At: repo.snapshotAt})
+	for _, c := range change {
+		c(l)
+	}
 	cluster.mu.Lock()
 	cluster.notify = append(cluster.notify, l.Notify)
 	cluster.mu.Unlock()

@@ -58,6 +58,13 @@ type Options struct {
 	Log      *slog.Logger
 	// Workers is how many spaces are worked on at once.
 	Workers int
+	// Tidy writes into the repository what has expired: Stop as a state, Delete by
+	// removing the document. It is called again until it does, and may be nil.
+	// A commit that removes more than a sync may delete needs TrailerAllowMassDelete.
+	Tidy func(ctx context.Context, expired []Expiry) error
+	// Ahead is how far the API server's clock is ahead of ours, 0 when that isn't
+	// known. Nothing expires by a clock that is far ahead of it. It may be nil.
+	Ahead func() time.Duration
 	// At reads an earlier revision. Without it an operation counts as superseded
 	// by any later change of the file that it is about.
 	At func(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)
@@ -72,6 +79,7 @@ type Loop struct {
 	log      *slog.Logger
 	workers  int
 	at       func(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)
+	tidy     func(ctx context.Context, expired []Expiry) error
 	hub      *Hub
 	// operations has a lock of its own, which is taken after mu.
 	operations *Operations
@@ -81,11 +89,15 @@ type Loop struct {
 	queues atomic.Pointer[queues]
 	// poked is when the repository was first said to have changed, in Unix nanoseconds, or 0.
 	poked atomic.Int64
+	// ending wakes the goroutine that waits for ends, untidy the one that writes
+	// them down; each has a capacity of 1.
+	ending, untidy chan struct{}
 	// look, reload and save wake the goroutine that follows the head; each has a capacity of 1.
 	look, reload, save chan struct{}
 
-	mu   sync.Mutex
-	plan *plan
+	mu     sync.Mutex
+	plan   *plan
+	expiry expiry
 	// state is ours, saved what the cluster is known to hold of it.
 	state, saved State
 	stateRead    bool
@@ -123,8 +135,9 @@ func New(o Options) *Loop {
 	}
 	l := &Loop{
 		source: o.Source, loader: o.Loader, renderer: o.Renderer, cluster: o.Cluster,
-		log: o.Log, workers: o.Workers, at: o.At, hub: NewHub(),
+		log: o.Log, workers: o.Workers, at: o.At, tidy: o.Tidy, hub: NewHub(),
 		look: make(chan struct{}, 1), reload: make(chan struct{}, 1), save: make(chan struct{}, 1),
+		ending: make(chan struct{}, 1), untidy: make(chan struct{}, 1), expiry: expiry{clock: newClock(o.Ahead)},
 		progress: newProgress(),
 		records:  map[schema.SpaceID]*record{},
 		deployed: map[schema.SpaceID]int{},
@@ -150,6 +163,8 @@ func (l *Loop) Run(ctx context.Context) error {
 	g.Go(func() error { return l.follow(ctx) })
 	g.Go(func() error { return l.watch(q) })
 	g.Go(func() error { return l.operations.trace(ctx) })
+	g.Go(func() error { return l.end(ctx) })
+	g.Go(func() error { return l.tidyUp(ctx) })
 	for range l.workers {
 		g.Go(func() error { return l.work(ctx, q) })
 	}

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -85,14 +86,14 @@ func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	l := m.loop
 	l.mu.Lock()
-	var halt *Halt
+	halts := []*Halt{l.expiry.doubt}
 	if l.plan != nil {
-		halt = l.plan.halt
+		halts = append(halts, l.plan.halt, l.plan.expiry)
 	}
 	l.mu.Unlock()
-	for _, reason := range []string{ReasonHistoryRewritten, ReasonMassDelete, ReasonRepositoryEmpty} {
+	for _, reason := range []string{ReasonHistoryRewritten, ReasonMassDelete, ReasonRepositoryEmpty, ReasonMassExpiry, ReasonClockJump} {
 		n := 0
-		if halt != nil && halt.Reason == reason {
+		if slices.ContainsFunc(halts, func(h *Halt) bool { return h != nil && h.Reason == reason }) {
 			n = 1
 		}
 		gauge(m.halted, n, reason)

@@ -47,8 +47,10 @@ bayplan_spaces{state="frozen"} 1
 bayplan_spaces{state="held"} 6
 # HELP bayplan_sync_halted 1 while a halt holds deletions back.
 # TYPE bayplan_sync_halted gauge
+bayplan_sync_halted{reason="ClockJump"} 0
 bayplan_sync_halted{reason="HistoryRewritten"} 0
 bayplan_sync_halted{reason="MassDelete"} 1
+bayplan_sync_halted{reason="MassExpiry"} 0
 bayplan_sync_halted{reason="RepositoryEmpty"} 0
 # HELP bayplan_sync_revision_info The revision that is followed.
 # TYPE bayplan_sync_revision_info gauge

@@ -129,6 +129,10 @@ func (m *model) edit() {
 	for range m.rand.IntN(12) {
 		c.files[m.anyContainer()] = fmt.Sprint("v", m.rand.IntN(1000))
 	}
+	if m.rand.IntN(3) == 0 {
+		policy := []schema.ExpirePolicy{schema.ExpireStop, schema.ExpireDelete}[m.rand.IntN(2)]
+		c.files[m.anyContainer()] = until(time.Duration(m.rand.IntN(120)-20)*time.Second, policy)
+	}
 	if m.rand.IntN(8) == 0 {
 		c.files[m.anyContainer()] = broken
 	}
@@ -188,6 +192,9 @@ func (m *model) deleting(cluster *fakeCluster, id schema.ContainerID) {
 			m.credit += max(share(existing), m.allowed(n, cluster.state.Synced))
 		}
 	}
+	if slices.ContainsFunc(recent, func(n int) bool { return m.expired(n, id) }) {
+		return
+	}
 	if !slices.ContainsFunc(recent, func(n int) bool { return m.reason(n, cluster.state, id) }) {
 		m.t.Errorf("%s deleted without a reason at revisions %v, state %+v", id, recent, cluster.state)
 	}
@@ -234,6 +241,17 @@ func (m *model) reason(n int, state State, id schema.ContainerID) bool {
 	return state.Synced == ""
 }
 
+// expired says whether commit n, which is sound, has the container and its time has come.
+func (m *model) expired(n int, id schema.ContainerID) bool {
+	c := m.source.commits[n]
+	s := specOf(c.files[id])
+	frozen := c.frozen
+	for other, content := range c.files {
+		frozen = frozen || other.Space == id.Space && content == broken
+	}
+	return !frozen && s.ExpiresAt != nil && s.ExpirePolicy == schema.ExpireDelete && !time.Now().Before(*s.ExpiresAt)
+}
+
 // end lets all faults end, and wants the cluster to be what the head says.
 func (m *model) end() {
 	m.faults.set(0)
@@ -242,7 +260,7 @@ func (m *model) end() {
 	head := commit{parent: m.source.head, files: maps.Clone(m.source.commits[m.source.head].files)}
 	m.source.mu.Unlock()
 	for id, content := range head.files {
-		if content == broken {
+		if content == broken || specOf(content).ExpiresAt != nil {
 			head.files[id] = "mended"
 		}
 	}

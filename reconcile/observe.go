@@ -54,6 +54,7 @@ func (l *Loop) viewOf(id schema.SpaceID, live Live) (v view, ok bool) {
 	v = view{
 		id: id, live: live, now: time.Now().UTC().Truncate(time.Millisecond),
 		fleet: p.fleet, source: p.source, halt: p.halt, broken: p.broken.has(id),
+		until: p.now, kept: p.kept, expiry: p.expiry,
 	}
 	if r := l.records[id]; r != nil {
 		v.err, v.digest = r.err, r.digest

@@ -15,6 +15,12 @@ type plan struct {
 	broken        places
 	question      question
 	halt          *Halt
+	// now is until when containers have expired, ended are those; kept are the
+	// ones of them whose deletion expiry holds back.
+	now    time.Time
+	ended  []*schema.Container
+	kept   map[schema.ContainerID]struct{}
+	expiry *Halt
 	// owned are the spaces that the cluster had.
 	owned []schema.SpaceID
 	// permitted is what may be deleted while there is no halt.

@@ -34,8 +34,11 @@ func (l *Loop) syncStatus() schema.SyncStatus {
 			Applied: l.sums.applied, Pruned: l.sums.pruned, Unchanged: l.sums.unchanged, Failed: l.progress.failed(),
 		}
 		s.State, s.Reason, s.Message = l.syncState(p)
-		if p.halt != nil {
+		switch {
+		case p.halt != nil:
 			s.Pending = p.halt.Pending
+		case p.expiry != nil:
+			s.Pending = p.expiry.Pending
 		}
 	}
 	if l.stale != nil {
@@ -66,6 +69,10 @@ func (l *Loop) syncState(p *plan) (state schema.SyncState, reason, message strin
 		return schema.SyncFailed, reasonSpacesFailed, fmt.Sprintf("spaces that could not be applied and are tried again: %d", failed)
 	case l.progress.count[standingLeaving] > 0:
 		return schema.SyncApplying, "", ""
+	case p.expiry != nil:
+		return schema.SyncHalted, p.expiry.Reason, p.expiry.Message
+	case l.expiry.doubt != nil:
+		return schema.SyncHalted, l.expiry.doubt.Reason, l.expiry.doubt.Message
 	}
 	return schema.SyncSynced, "", ""
 }

@@ -44,6 +44,8 @@ const (
 	reasonStopping     = "Stopping"
 	reasonUpdating     = "Updating"
 	reasonStopped      = "Stopped"
+	reasonExpired      = "Expired"
+	reasonNotYet       = "NotYet"
 	reasonRepository   = "RepositoryUnavailable"
 	reasonCluster      = "ClusterUnavailable"
 	reasonSpacesFailed = "SpacesFailed"
@@ -58,6 +60,11 @@ type view struct {
 	live   Live
 	// source is the fleet as the repository has it.
 	source *schema.Fleet
+	// until is the time until which containers have expired; expiry keeps those
+	// of kept from being deleted on that account.
+	until  time.Time
+	kept   map[schema.ContainerID]struct{}
+	expiry *Halt
 	// digest and err are those of the last pass, refused is how long passes have failed.
 	digest  string
 	err     error
@@ -160,5 +167,16 @@ func reasonOf(err error) string {
 	}
 }
 
+// said is the space as its files have it, or nil: one of whose containers some
+// may have expired.
+func (v view) said() *schema.Space {
+	if v.source == nil {
+		return v.folder()
+	}
+	return v.source.Spaces[v.id]
+}
+
 // stops says that the container is to be stopped.
-func (v view) stops(c *schema.Container) bool { return c.Spec.State == schema.StateStopped }
+func (v view) stops(c *schema.Container) bool {
+	return c.Spec.State == schema.StateStopped || c.Expired(v.until)
+}

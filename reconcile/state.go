@@ -18,8 +18,15 @@ func (l *Loop) readState(ctx context.Context) (confirmed bool, err error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if until, ok := expiryOf(state.Confirmed); ok {
+		if l.expiry.confirm(until) {
+			trigger(l.ending)
+		}
+		state.Confirmed = l.state.Confirmed
+	}
 	if !l.stateRead {
 		l.state, l.saved, l.stateRead = state, state, true
+		l.expiry.clock.resume(state.Expired)
 		return false, nil
 	}
 	confirmed = state.Confirmed != l.state.Confirmed
@@ -127,6 +134,9 @@ func (l *Loop) settle() {
 	p := l.plan
 	close(l.moved)
 	l.moved = make(chan struct{})
+	if p != nil && len(p.ended) > 0 && !l.progress.waiting() {
+		trigger(l.untidy)
+	}
 	if p != nil && p.halt == nil && !p.held() {
 		if l.progress.synced() && l.state.Synced != p.revision() {
 			l.moveSynced(p)

@@ -12,7 +12,7 @@ import (
 func (v view) containers(before func(schema.ContainerID) (schema.ContainerStatus, bool)) []schema.ContainerStatus {
 	wanted := map[string]*schema.Container{}
 	names := map[string]struct{}{}
-	if space := v.folder(); space != nil {
+	if space := v.said(); space != nil {
 		for _, c := range space.Containers {
 			wanted[c.ID.Name], names[c.ID.Name] = c, struct{}{}
 		}
@@ -63,6 +63,8 @@ func (v view) phase(c *schema.Container, live LiveContainer) schema.Phase {
 	switch {
 	case live.Pod != nil:
 		return podPhase(live, stop)
+	case c != nil && c.Expired(v.until) && live.Replicas == 0:
+		return schema.PhaseExpired
 	case stop && live.Deployed:
 		return schema.PhaseStopped
 	case live.Reason != "":
@@ -106,6 +108,10 @@ func explain(phase schema.Phase, live LiveContainer, conditions []schema.Conditi
 		return reasonStopping, ""
 	case pod != nil && pod.Ready && phase == schema.PhaseStarting:
 		return reasonUpdating, ""
+	}
+	if phase == schema.PhaseExpired {
+		i := slices.IndexFunc(conditions, func(c schema.Condition) bool { return c.Type == schema.ConditionExpired })
+		return conditions[i].Reason, conditions[i].Message
 	}
 	for _, c := range conditions {
 		ok := c.Type == schema.ConditionValid || c.Type == schema.ConditionApplied

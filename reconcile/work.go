@@ -116,7 +116,7 @@ func (l *Loop) remove(ctx context.Context, p *plan, id schema.SpaceID) (o outcom
 // permitted says whether the plan may delete what the space holds too much
 // just now. A plan that isn't the newest may delete nothing: the file may be back.
 func (l *Loop) permitted(p *plan, id schema.SpaceID) bool {
-	d := absence(p.fleet, p.broken, id, l.cluster.Live(id))
+	d := absence(p.source, p.broken, id, l.cluster.Live(id))
 	l.mu.Lock()
 	if l.plan != p || p.halt != nil {
 		l.mu.Unlock()

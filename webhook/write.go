@@ -187,9 +187,12 @@ func (a *API) commit(ctx context.Context, w *Writing, i *intent) (*writeOutput, 
 	return a.follow(ctx, w, i, made, op, outcome)
 }
 
+// unknownDomain stands for that of a platform without one (RFC 2606).
+const unknownDomain = "bayplan.invalid"
+
 // emailOf is an address that nobody has, at the platform's domain.
 func (a *API) emailOf(c auth.Caller) string {
-	domain := "bayplan.invalid"
+	domain := unknownDomain
 	if fleet := a.opts.Fleet(); fleet != nil && fleet.Platform.Spec.Domain != "" {
 		domain = fleet.Platform.Spec.Domain
 	}

@@ -89,6 +89,7 @@ func (s *server) wire(ctx context.Context) error {
 	}
 	s.loop = reconcile.New(reconcile.Options{
 		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: s.config.Cluster.Workers,
+		At: s.repo.Ancestor, Tidy: s.tidy, Ahead: s.cluster.Ahead,
 	})
 	s.registry.MustRegister(s.loop.Metrics())
 	secrets, err := s.config.Hooks.secrets()
@@ -154,7 +155,9 @@ func (s *server) openRepository(ctx context.Context, a *app, c repositoryConfig)
 		return err
 	}
 	s.repo = repo
-	s.writer = gitsync.NewWriter(gitsync.WriterOptions{Repo: repo, Check: s.check.checkCommit, Pushed: s.trigger, Log: s.log})
+	options := s.writerOptions()
+	options.Repo, options.Pushed, options.Log = repo, s.trigger, s.log
+	s.writer = gitsync.NewWriter(options)
 	return nil
 }
 
@@ -169,8 +172,13 @@ func (s *server) openHost(ctx context.Context, c repositoryConfig) error {
 	if err != nil {
 		return err
 	}
-	s.host, s.repo, s.writer = host, host.Repo(), host.NewWriter(s.check.checkCommit)
+	s.host, s.repo, s.writer = host, host.Repo(), host.NewWriterWith(s.writerOptions())
 	return nil
+}
+
+// writerOptions says how calls become commits, wherever the repository is.
+func (s *server) writerOptions() gitsync.WriterOptions {
+	return gitsync.WriterOptions{Check: s.check.checkCommit, CheckGroup: s.check.checkCommit}
 }
 
 // cacheFolder is where the clone of a URL is kept, one for each.

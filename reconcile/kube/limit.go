@@ -13,6 +13,10 @@ const (
 	firstWindow = 8
 	leastWindow = 2
 	mostWindow  = 64
+	// fairWindow is what slowness alone leaves: who gives way to everybody else
+	// on a busy API server comes to nothing, and fairness among its clients is
+	// the API server's own to keep (APF).
+	fairWindow = 16
 	// slack is how many times its best the median latency may be: up to there
 	// more requests in flight are more work done, beyond it they only queue.
 	slack = 3
@@ -28,7 +32,7 @@ const (
 
 // limit finds out how many writes the API server takes at a time, as TCP does
 // with packets: one more for each round without trouble, half of them when it
-// pushes back (429, 503, no answer), fewer when its answers get slow. A round
+// pushes back (429, 503, no answer), fewer of many when its answers get slow. A round
 // is as many answers as may be in flight. One slow answer says nothing; half of
 // a round does. It is safe for concurrent use.
 type limit struct {
@@ -146,10 +150,11 @@ func (l *limit) judge(now time.Time) {
 		l.best = median
 	}
 	l.learned = now
+	slow := median > slack*l.best
 	switch {
-	case median > slack*l.best:
-		l.shrink(now, gotSlow)
-	case l.short:
+	case slow && l.window > fairWindow:
+		l.shrink(now, max(gotSlow, fairWindow/l.window))
+	case l.short && (!slow || l.window < fairWindow):
 		l.window = math.Min(l.window+1, mostWindow)
 		l.admit()
 	}

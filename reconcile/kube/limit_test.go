@@ -113,6 +113,35 @@ func TestLimitGivesWayAndRecovers(t *testing.T) {
 	})
 }
 
+// A server that has become slow, because others keep it busy, isn't left to
+// them, nor pressed with more than that.
+func TestLimitKeepsItsShareOfASlowServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimit()
+		w := load{limit: l, places: 100, during: 10 * time.Second, request: serverOf(1000, 10*time.Millisecond)}
+		w.run(t)
+		w.request = serverOf(1000, 100*time.Millisecond)
+		w.run(t)
+		if got := l.now(); got != fairWindow {
+			t.Errorf("a window of %d, want %d", got, fairWindow)
+		}
+		refused := w
+		refused.during = 3 * time.Second
+		refused.request = func() (bool, time.Duration) {
+			time.Sleep(100 * time.Millisecond)
+			return true, 0
+		}
+		refused.run(t)
+		if got := l.now(); got != leastWindow {
+			t.Errorf("a window of %d when everything is refused, want %d", got, leastWindow)
+		}
+		w.run(t)
+		if got := l.now(); got != fairWindow {
+			t.Errorf("a window of %d after the trouble, want %d", got, fairWindow)
+		}
+	})
+}
+
 // A burst of refusals is one message, however many requests it hits.
 func TestLimitCutsOnceForOneBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -63,6 +63,10 @@ func retryAfter(response *http.Response) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
+// Ahead is how far the API server's clock is ahead of ours, 0 before its first
+// answer. It is as old as the last answer.
+func (c *Cluster) Ahead() time.Duration { return time.Duration(c.client.ahead.Load()) }
+
 // passed says whether t lies in the past by our clock and by the API server's:
 // what is deleted by time must not go early because one of them is wrong.
 func (c *client) passed(t time.Time) bool {
