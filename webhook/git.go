@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -41,9 +42,7 @@ func fetches(r *http.Request) bool {
 // refuseGit answers in plain text, which git shows to its user.
 func (a *API) refuseGit(w http.ResponseWriter, r *http.Request, err error) {
 	p := a.fail(r.Context(), err)
-	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	if p.Status == http.StatusUnauthorized {
 		// git asks for a password only when it sees this.
 		w.Header().Set("WWW-Authenticate", `Basic realm="bayplan", charset="UTF-8"`)

@@ -55,8 +55,8 @@ func (a *API) identify(next http.Handler) http.Handler {
 			c, err = a.caller(r)
 		}
 		if c.Actor != "" {
-			r = r.WithContext(auth.With(r.Context(), c))
 			noteCaller(r.Context(), c)
+			r = r.WithContext(auth.With(r.Context(), c))
 		}
 		switch {
 		case err != nil && gitted(r.URL.Path):

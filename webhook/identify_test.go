@@ -453,7 +453,7 @@ func TestRates(t *testing.T) {
 		}
 	}
 	free := newGuardedHouse(t, 0, func(o *Options) { o.Reads = Rate{PerSecond: -1} })
-	for range 2 * defaultReads.Burst {
+	for range 2 * defaultReads().Burst {
 		if w := free.as(t, "alice.console", http.MethodGet, "/auth", ""); w.Code != http.StatusOK {
 			t.Fatalf("got %d", w.Code)
 		}

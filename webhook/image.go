@@ -16,7 +16,7 @@ type Images interface {
 }
 
 type imagesInput struct {
-	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"200" doc:"Items at most."`
+	Limit    int    `query:"limit" default:"50" minimum:"1" maximum:"1000" doc:"Items at most; no page holds more than 200."`
 	Continue string `query:"continue" maxLength:"1024" doc:"Where to go on: metadata.continue of the page before."`
 	Registry string `query:"registry" maxLength:"255" doc:"Only this one of the platform's registries; none of the platform's own images then."`
 	Prefix   string `query:"prefix" maxLength:"255" doc:"How the name, the image or the repository begins."`

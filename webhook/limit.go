@@ -28,10 +28,8 @@ type Rate struct {
 }
 
 // The rates of one caller where nothing else is said.
-var (
-	defaultReads  = Rate{PerSecond: 100, Burst: 400}
-	defaultWrites = Rate{PerSecond: 20, Burst: 100}
-)
+func defaultReads() Rate  { return Rate{PerSecond: 100, Burst: 400} }
+func defaultWrites() Rate { return Rate{PerSecond: 20, Burst: 100} }
 
 // or is r, or the default where r says nothing.
 func (r Rate) or(d Rate) Rate {

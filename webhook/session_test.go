@@ -291,7 +291,7 @@ func TestStreamIsNotRenewedBy(t *testing.T) {
 	}
 	conn := dial(t, srv, "", withToken(good))
 	readFrame(t, conn)
-	for range 2 * defaultReads.Burst {
+	for range 2 * defaultReads().Burst {
 		if err := conn.Write(t.Context(), websocket.MessageText, fmt.Appendf(nil, `{"type":"authorize","data":{"token":%q}}`, good)); err != nil {
 			break
 		}

@@ -152,8 +152,8 @@ func New(opts Options) *API {
 		brake:   newBrake(),
 	}
 	everybody := rate.NewLimiter(rate.Inf, 0)
-	a.reads = newLimits[string](opts.Reads.or(defaultReads), everybody)
-	a.writes = newLimits[string](opts.Writes.or(defaultWrites), everybody)
+	a.reads = newLimits[string](opts.Reads.or(defaultReads()), everybody)
+	a.writes = newLimits[string](opts.Writes.or(defaultWrites()), everybody)
 	a.logins = newLimits[netip.Prefix](Rate{loginsPerSecond, loginsBurst}, everybody)
 	a.streams = newStreams(opts.MaxStreams, a.metrics.streams)
 	if opts.Auth != nil {
