@@ -22,7 +22,7 @@ func (s *store) branch(name string) (hash string, err error) {
 		ref, err := st.Reference(plumbing.NewBranchReferenceName(name))
 		switch {
 		case errors.Is(err, plumbing.ErrReferenceNotFound):
-			return nil
+			return present(st)
 		case err != nil:
 			return schema.Errorf(schema.Unavailable, "read branch %s: %w", name, err)
 		}
@@ -30,6 +30,15 @@ func (s *store) branch(name string) (hash string, err error) {
 		return nil
 	})
 	return hash, err
+}
+
+// present tells a repository that holds little from one that is gone, perhaps
+// because its disk isn't mounted: that one says nothing about its branches.
+func present(st *filesystem.Storage) error {
+	if _, err := st.Filesystem().Stat("HEAD"); err != nil {
+		return schema.Errorf(schema.Unavailable, "is gone: %w", err)
+	}
+	return nil
 }
 
 // branchNames lists the branches, for people.

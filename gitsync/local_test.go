@@ -67,6 +67,12 @@ func TestHeadLocalErrors(t *testing.T) {
 	c.git(t, "clone", "-q", "--depth", "1", "file://"+path, shallow)
 	_, err = open(t, Options{Remote: Remote{URL: shallow}}).Head(t.Context())
 	wantCode(t, err, schema.Invalid, "git fetch --unshallow")
+
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Head(t.Context())
+	wantCode(t, err, schema.Unavailable, "is gone")
 }
 
 func TestEmptyTree(t *testing.T) {
