@@ -81,15 +81,18 @@ func newOperations(l *Loop) *Operations {
 }
 
 // Track follows the operation from now on and returns its state now. One that
-// is followed already stays as it is, unless it awaited review and has been
-// merged or refused.
+// is followed already stays as it is, unless it awaited review: there may be
+// news of that, or it has been merged or refused.
 func (o *Operations) Track(op schema.Operation) schema.Operation {
 	o.mu.Lock()
 	t := o.of[op.ID]
 	switch {
 	case t == nil:
 		t = o.add(op)
-	case t.op.State == schema.OperationAwaitingReview && op.State != schema.OperationAwaitingReview:
+	case t.op.State != schema.OperationAwaitingReview:
+	case op.State == schema.OperationAwaitingReview:
+		o.move(t, verdict{state: op.State, reason: op.Reason, message: op.Message})
+	default:
 		o.drop(t)
 		t = o.add(op)
 	}

@@ -333,7 +333,13 @@ func TestOperationOfKeysVolumesAndReviews(t *testing.T) {
 		review := schema.Operation{ID: "3", State: schema.OperationAwaitingReview, Action: "create", Kind: schema.KindContainer, Target: "alice--web", User: "alice"}
 		f.track(review)
 		f.wantOperation(t, review, schema.OperationAwaitingReview, "")
-		review.State, review.Revision = schema.OperationCommitted, r
+		review.Reason = "ReviewRequired"
+		f.track(review)
+		f.wantOperation(t, review, schema.OperationAwaitingReview, "ReviewRequired")
+		review.State, review.Revision, review.Reason = schema.OperationCommitted, r, ""
+		f.track(review)
+		f.wantOperation(t, review, schema.OperationReady, "")
+		review.State, review.Revision = schema.OperationAwaitingReview, ""
 		f.track(review)
 		f.wantOperation(t, review, schema.OperationReady, "")
 	})
