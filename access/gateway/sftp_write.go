@@ -1,0 +1,228 @@
+package gateway
+
+import (
+	"io"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// maxHeld is how much of what came too early waits for what lies before it, in bytes.
+const maxHeld = 4 << 20
+
+// writer writes a file for a client that sends parts of it, mostly in order:
+// as one stream, begun anew where the client jumps.
+type writer struct {
+	write  func(io.Reader, WriteOptions) error
+	closed func()
+	// first are the options of the first stream; make has one even when
+	// nothing is written.
+	first WriteOptions
+	make  bool
+
+	mu      sync.Mutex
+	begun   bool
+	stream  *stream
+	next    int64
+	early   map[int64][]byte
+	waiting int
+	err     error
+	done    bool
+}
+
+// stream is one write that is under way.
+type stream struct {
+	in     *io.PipeWriter
+	result chan error
+}
+
+// begin starts the first stream where it is known where that is, so that a
+// file that may not be written is known soon.
+func (w *writer) begin() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.first.Truncate || w.first.Exclusive {
+		w.start(0)
+	}
+}
+
+// start begins a stream at the offset.
+func (w *writer) start(offset int64) {
+	o := WriteOptions{Offset: offset}
+	if !w.begun {
+		o, w.begun = w.first, true
+		o.Offset = offset
+	}
+	out, in := io.Pipe()
+	s := &stream{in, make(chan error, 1)}
+	go func() {
+		err := w.write(out, o)
+		_ = out.CloseWithError(err) // nobody reads any more
+		s.result <- err
+	}()
+	w.stream, w.next = s, offset
+}
+
+// finish ends the stream; what it was given is in the file then.
+func (w *writer) finish() {
+	if w.stream == nil {
+		return
+	}
+	_ = w.stream.in.Close()
+	if err := <-w.stream.result; w.err == nil {
+		w.err = err
+	}
+	w.stream = nil
+}
+
+// WriteAt implements io.WriterAt. What comes too early is kept for a while, so
+// that an error of the file may show only later.
+func (w *writer) WriteAt(p []byte, offset int64) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case w.done:
+		return 0, errClosed
+	case w.stream == nil && w.err == nil:
+		w.start(offset)
+	}
+	switch {
+	case w.err != nil:
+	case offset > w.next && w.keep(p, offset):
+		return len(p), nil
+	case offset != w.next:
+		w.flush()
+		if w.err == nil {
+			w.start(offset)
+		}
+	}
+	w.put(p)
+	w.follow()
+	if w.err != nil {
+		return 0, status(w.err)
+	}
+	return len(p), nil
+}
+
+// put writes to the stream.
+func (w *writer) put(p []byte) {
+	if w.err != nil || len(p) == 0 {
+		return
+	}
+	n, err := w.stream.in.Write(p)
+	w.next += int64(n)
+	if err != nil {
+		w.finish() // knows why
+		if w.err == nil {
+			w.err = err
+		}
+	}
+}
+
+// keep holds a part back that lies behind the stream's place; false when there
+// is no room for it, or it lies over another.
+func (w *writer) keep(p []byte, offset int64) bool {
+	if w.waiting+len(p) > maxHeld {
+		return false
+	}
+	for o, other := range w.early {
+		if offset < o+int64(len(other)) && o < offset+int64(len(p)) {
+			return false
+		}
+	}
+	if w.early == nil {
+		w.early = map[int64][]byte{}
+	}
+	w.early[offset] = slices.Clone(p)
+	w.waiting += len(p)
+	return true
+}
+
+// follow writes what was too early and is no longer.
+func (w *writer) follow() {
+	for w.err == nil {
+		p, ok := w.early[w.next]
+		if !ok {
+			return
+		}
+		w.drop(w.next)
+		w.put(p)
+	}
+}
+
+func (w *writer) drop(offset int64) {
+	w.waiting -= len(w.early[offset])
+	delete(w.early, offset)
+}
+
+// flush writes all that was held back and ends the stream.
+func (w *writer) flush() {
+	for _, offset := range slices.Sorted(maps.Keys(w.early)) {
+		p, ok := w.early[offset]
+		if !ok || w.err != nil {
+			continue
+		}
+		w.drop(offset)
+		if w.next != offset || w.stream == nil {
+			w.finish()
+			if w.err != nil {
+				return
+			}
+			w.start(offset)
+		}
+		w.put(p)
+		w.follow()
+	}
+	w.finish()
+}
+
+// settle has everything in the file that was written so far.
+func (w *writer) settle() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.begun && w.make && w.err == nil {
+		w.start(0)
+	}
+	w.flush()
+	return w.err
+}
+
+// Close implements io.Closer. Its error says whether everything was written.
+func (w *writer) Close() error {
+	err := w.settle()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return nil
+	}
+	w.done = true
+	w.early = nil
+	w.closed()
+	return status(err)
+}
+
+// readWriter is a file that is read and written. What is read was written.
+type readWriter struct {
+	*writer
+	reader reader
+}
+
+// ReadAt implements io.ReaderAt.
+func (rw *readWriter) ReadAt(p []byte, offset int64) (int, error) {
+	if err := rw.settle(); err != nil {
+		return 0, status(err)
+	}
+	return rw.reader.ReadAt(p, offset)
+}
+
+// WriteAt implements io.WriterAt.
+func (rw *readWriter) WriteAt(p []byte, offset int64) (int, error) {
+	rw.reader.reset()
+	return rw.writer.WriteAt(p, offset)
+}
+
+// Close implements io.Closer.
+func (rw *readWriter) Close() error {
+	_ = rw.reader.Close()
+	return rw.writer.Close()
+}
