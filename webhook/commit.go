@@ -45,13 +45,15 @@ type Commit struct {
 	// Unchanged says that the tree already was as the Change wants it;
 	// Repeated that an earlier call with the same key made the commit.
 	Unchanged, Repeated bool
-	// AwaitingReview says that it is on a branch of its own, to be merged at ReviewURL.
-	AwaitingReview bool
-	ReviewURL      string
-	Trailers       map[string][]string
-	Author         string
-	Subject        string
-	Time           time.Time
+	// AwaitingReview says that it is on a branch of its own, to be merged at
+	// ReviewURL where there is a page for it; Declined that it was on one, and
+	// won't be merged.
+	AwaitingReview, Declined bool
+	ReviewURL                string
+	Trailers                 map[string][]string
+	Author                   string
+	Subject                  string
+	Time                     time.Time
 }
 
 // HistoryQuery asks for the commits that changed any of some files or folders.

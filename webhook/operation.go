@@ -72,13 +72,7 @@ func rebuilt(c Commit) (schema.Operation, bool) {
 		Kind: target.Kind, Target: target.String(), User: target.User, Actor: nameOf(c.Author),
 		Revision: c.Revision, Created: c.Time, Updated: c.Time,
 	}
-	if c.AwaitingReview {
-		op.State, op.Revision = schema.OperationAwaitingReview, ""
-		if c.ReviewURL != "" {
-			op.Message = "waits to be merged at " + c.ReviewURL
-		}
-	}
-	return op, true
+	return reviewed(op, c), true
 }
 
 // operationOf is the operation of a commit just made; of an unchanged one that
@@ -97,13 +91,14 @@ func (a *API) operationOf(made Commit, i *intent) schema.Operation {
 
 // track follows the operation and keeps what was said of it.
 func (a *API) track(op schema.Operation) schema.Operation {
-	if a.opts.Operations == nil {
-		return op
+	now := op
+	if a.opts.Operations != nil {
+		now = a.opts.Operations.Track(op)
 	}
-	now := a.opts.Operations.Track(op)
 	if now.Message == "" {
 		now.Message = op.Message
 	}
+	a.awaiting.note(now)
 	return now
 }
 
@@ -148,7 +143,10 @@ func (a *API) waitFor(ctx context.Context, w *Writing, op schema.Operation) (sch
 
 func failedDetail(op schema.Operation) string {
 	text := "the commit is kept, but the operation has " + string(op.State)
-	if op.State == schema.OperationSuperseded {
+	switch {
+	case op.Reason == reasonDeclined:
+		text = "the change was declined"
+	case op.State == schema.OperationSuperseded:
 		text = "the commit is kept, but a later one took it back or changed it"
 	}
 	if op.Reason != "" {
@@ -192,7 +190,14 @@ func (a *API) getOperation(ctx context.Context, in *operationInput) (*operationO
 	if a.opts.Operations != nil {
 		op, known = a.opts.Operations.Get(in.ID)
 	}
-	if !known {
+	switch {
+	case known && op.State == schema.OperationAwaitingReview && sees(ctx, op.User):
+		now, err := a.lookAgain(ctx, op)
+		if err != nil { // what was known is still true, as far as anybody knows
+			a.log.DebugContext(ctx, "review not looked at", "err", err)
+		}
+		op = now
+	case !known:
 		made, ok, err := a.opts.Committer.Operation(ctx, in.ID)
 		if err != nil {
 			return nil, err
@@ -215,7 +220,8 @@ func (a *API) getOperation(ctx context.Context, in *operationInput) (*operationO
 	return &operationOutput{Body: op}, nil
 }
 
-// listOperations reads them from the history, which has all of them.
+// listOperations reads them from the history, which has all of them but those
+// that await their review. These come first.
 func (a *API) listOperations(ctx context.Context, in *operationsInput) (*listOutput[schema.Operation], error) {
 	caller, _ := auth.CallerOf(ctx)
 	user := caller.User
@@ -226,15 +232,26 @@ func (a *API) listOperations(ctx context.Context, in *operationsInput) (*listOut
 	if !valid || !caller.Sees(user) {
 		return newList[schema.Operation](a), nil
 	}
-	folder := "users"
-	if user != "" {
-		folder += "/" + string(user)
-	}
-	return historyPage(ctx, a, []string{folder}, in.Page, func(c Commit) (schema.Operation, bool) {
-		op, ok := rebuilt(c)
-		if !ok || !caller.Sees(op.User) || (user != "" && op.User != user) {
-			return op, false
+	visible := func(u schema.User) bool { return caller.Sees(u) && (user == "" || u == user) }
+	out := newList[schema.Operation](a)
+	items, next, rest, more := a.reviewPage(in.Page, visible)
+	if more {
+		folder := "users"
+		if user != "" {
+			folder += "/" + string(user)
 		}
-		return a.track(op), true
-	})
+		page, err := historyPage(ctx, a, []string{folder}, rest, func(c Commit) (schema.Operation, bool) {
+			op, ok := rebuilt(c)
+			if !ok || !visible(op.User) {
+				return op, false
+			}
+			return a.track(op), true
+		})
+		if err != nil {
+			return nil, err
+		}
+		items, next, out = append(items, page.Body.Items...), page.Body.Metadata.Continue, page
+	}
+	out.Body.Items, out.Body.Metadata.Continue = items, next
+	return out, nil
 }

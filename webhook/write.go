@@ -54,7 +54,9 @@ type intent struct {
 // Written answers a write: the commit is kept, and the operation says how far it is.
 type Written struct {
 	Operation schema.Operation `json:"operation"`
-	Commit    schema.Revision  `json:"commit" doc:"The commit; where nothing had to change, the head."`
+	Commit    schema.Revision  `json:"commit" doc:"The commit; where nothing had to change, the head; while the operation awaits its review, that of the branch to be merged."`
+	// Review is where the change waits to be merged.
+	Review string `json:"review,omitempty" doc:"The page of the pull request, while the operation awaits its review."`
 	// ID and ExpirationTime are told of what doesn't live for ever.
 	ID             string     `json:"id,omitempty" doc:"The id of what was made, for ephemerals."`
 	ExpirationTime *time.Time `json:"expirationTime,omitempty" doc:"When it expires, for ephemerals and with ttl."`
@@ -176,15 +178,22 @@ func (a *API) commit(ctx context.Context, w *Writing, i *intent) (*writeOutput, 
 		return &writeOutput{Status: http.StatusNoContent}, nil
 	case err != nil:
 		return nil, i.refusal(caller, err, refused, key)
-	case made.Repeated && first(made.Trailers, trailerRequest) != digest:
+	case made.Repeated && !sameRequest(made, digest):
 		return nil, newProblem(http.StatusUnprocessableEntity, codeKeyReused,
 			"the idempotency key was used for another request; draw a new key for each request")
 	}
 	op := a.operationOf(made, i)
-	if outcome.SpaceGone && !made.Repeated {
+	if outcome.SpaceGone && !made.Repeated && !made.AwaitingReview {
 		op.Message = a.spaceGone(i.target.SpaceID())
 	}
 	return a.follow(ctx, w, i, made, op, outcome)
+}
+
+// sameRequest says whether a commit was made for the same request. One that
+// somebody merged without its trailers doesn't say.
+func sameRequest(made Commit, digest string) bool {
+	request := first(made.Trailers, trailerRequest)
+	return request == "" || request == digest
 }
 
 // unknownDomain stands for that of a platform without one (RFC 2606).
@@ -262,7 +271,13 @@ func (a *API) follow(ctx context.Context, w *Writing, i *intent, made Commit, op
 	if i.action == actionCreate && out.Body.ExpirationTime != nil {
 		out.Body.ID = op.Target
 	}
-	op, reached, err := a.waitFor(ctx, w, a.track(op))
+	out.Body.Operation = a.track(op)
+	if out.Body.Operation.State == schema.OperationAwaitingReview {
+		// People take longer than a request should.
+		out.Body.Review = made.ReviewURL
+		return out, nil
+	}
+	op, reached, err := a.waitFor(ctx, w, out.Body.Operation)
 	if err != nil {
 		return nil, err
 	}
