@@ -53,6 +53,9 @@ func newBay(t *testing.T, kubeconfig, name string, args ...string) *bayServer {
 	s.start()
 	t.Cleanup(func() {
 		s.stop(syscall.SIGTERM)
+		if strings.Contains(s.output.String(), "DATA RACE") {
+			t.Error("bay serve has a data race")
+		}
 		if t.Failed() {
 			t.Logf("bay said:\n%s", s.output)
 		}
