@@ -19,6 +19,8 @@ package access
 
 import (
 	"log/slog"
+	"net/http"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -54,12 +56,19 @@ type Options struct {
 }
 
 // Access reaches into running containers. It is safe for concurrent use, and
-// starts and keeps nothing beyond a call.
+// leaves nothing running beyond a call and what that has returned.
 type Access struct {
-	log    *slog.Logger
-	config *rest.Config
-	core   *rest.RESTClient
-	locate func(schema.ContainerID) (Target, error)
+	log     *slog.Logger
+	config  *rest.Config
+	core    *rest.RESTClient
+	streams *http.Client
+	locate  func(schema.ContainerID) (Target, error)
+	// shellLess are the Pods whose image has no shell, by UID.
+	shellLess known
+	// webSockets is true when nothing but those gets through to the API server.
+	webSockets atomic.Bool
+	noMetrics  absence
+	summaries  summaries
 }
 
 // New returns an Access that sends nothing yet.
@@ -84,7 +93,11 @@ func New(options Options) (*Access, error) {
 	if err != nil {
 		return nil, schema.Errorf(schema.Invalid, "cluster configuration: %w", err)
 	}
-	return &Access{log: log, config: config, core: core, locate: options.Locate}, nil
+	streams, err := streamClient(config)
+	if err != nil {
+		return nil, schema.Errorf(schema.Invalid, "cluster configuration: %w", err)
+	}
+	return &Access{log: log, config: config, core: core, streams: streams, locate: options.Locate}, nil
 }
 
 // running returns the container's Pod, or Conflict when nothing can be run in it.

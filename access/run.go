@@ -1,0 +1,201 @@
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"bayplan.dev/schema"
+)
+
+const (
+	// patience is how long a command that has lost its caller may take to
+	// announce itself, so that it can be ended.
+	patience = time.Second
+	// mercy bounds how long ending it may take.
+	mercy = 4 * time.Second
+)
+
+// call is what is to be run.
+type call struct {
+	Exec
+	// line is the command line, which announces itself or doesn't.
+	line      []string
+	announces bool
+	// size is the last that was taken from Resize, where sized is true.
+	size  Size
+	sized bool
+}
+
+// command is a call that runs.
+type command struct {
+	*call
+	access *Access
+	target Target
+	pipes  *pipes
+	gate   gate
+	// abort ends the command because something on our side has failed.
+	abort context.CancelCauseFunc
+	// started is closed when the process is known, or will never be.
+	started chan struct{}
+	once    sync.Once
+	process process
+}
+
+// run runs the call and waits for its end.
+func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
+	p, err := a.open(ctx, t, what.line, wanted{stdin: what.Stdin != nil, tty: what.TTY})
+	if err != nil {
+		return Exit{}, err
+	}
+	ctx, abort := context.WithCancelCause(ctx)
+	defer abort(nil)
+	c := &command{call: what, access: a, target: t, pipes: p, abort: abort, started: make(chan struct{})}
+	if !what.announces {
+		c.start(process{})
+	}
+	stopped := make(chan struct{})
+	alive := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		c.stop(ctx)
+	})
+	outcome, told := c.copy(ctx)
+	c.gate.shut()
+	c.start(process{})
+	if !alive() {
+		<-stopped
+		return Exit{}, context.Cause(ctx)
+	}
+	switch {
+	case c.process.missing:
+		p.cut()
+		return Exit{}, &unstarted{program: what.Command[0], why: "executable file not found"}
+	case told:
+		p.cut()
+		return ended(outcome)
+	}
+	c.stop(ctx)
+	return Exit{}, schema.Errorf(schema.Unavailable, "the connection was lost before the command's end was known")
+}
+
+// copy copies until what the command writes has ended, and returns how the
+// command ended, or false when nobody has said.
+func (c *command) copy(ctx context.Context) ([]byte, bool) {
+	var outputs, others sync.WaitGroup
+	announcing := c.pipes.stderr
+	if c.TTY {
+		announcing = c.pipes.stdout
+	}
+	outputs.Go(func() { c.output(c.Stdout, c.pipes.stdout, announcing == c.pipes.stdout) })
+	if c.pipes.stderr != nil {
+		outputs.Go(func() { c.output(c.Stderr, c.pipes.stderr, announcing == c.pipes.stderr) })
+	}
+	ctx, done := context.WithCancel(ctx)
+	if c.pipes.stdin != nil {
+		go c.input(ctx)
+	}
+	if c.pipes.resize != nil {
+		others.Go(func() { c.resize(ctx) })
+	}
+	others.Go(func() { c.signal(ctx) })
+	outcome, err := io.ReadAll(io.LimitReader(c.pipes.outcome, maxOutcome))
+	outputs.Wait()
+	done()
+	others.Wait()
+	return outcome, err == nil && len(outcome) > 0
+}
+
+// start makes known which process the command is.
+func (c *command) start(p process) {
+	c.once.Do(func() {
+		c.process = p
+		close(c.started)
+	})
+}
+
+// output copies what the command writes, without its announcement.
+func (c *command) output(to io.Writer, from io.Reader, announcing bool) {
+	if to == nil {
+		to = io.Discard
+	}
+	filter := announcements{done: !announcing || !c.announces}
+	buffer := make([]byte, copySize)
+	for {
+		n, err := from.Read(buffer)
+		data := c.heard(&filter, buffer[:n])
+		if err != nil {
+			data = append(data, filter.flush()...)
+		}
+		if len(data) > 0 {
+			if err := c.gate.write(to, data); err != nil {
+				c.abort(err)
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// heard takes the announcement out of the data.
+func (c *command) heard(filter *announcements, data []byte) []byte {
+	if filter.done {
+		return data
+	}
+	data, p := filter.filter(data)
+	if p != nil {
+		c.start(*p)
+	} else if filter.done {
+		c.start(process{})
+	}
+	return data
+}
+
+// input copies what the command reads, once it is there to read it.
+func (c *command) input(ctx context.Context) {
+	select {
+	case <-c.started:
+	case <-ctx.Done():
+		return
+	}
+	buffer := make([]byte, copySize)
+	for {
+		n, err := c.gate.read(c.Stdin, buffer)
+		if n > 0 {
+			if _, err := c.pipes.stdin.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			_ = c.pipes.stdin.Close()
+			return
+		}
+		if err != nil {
+			c.abort(err)
+			return
+		}
+	}
+}
+
+// resize passes on the sizes of the terminal.
+func (c *command) resize(ctx context.Context) {
+	encoder := json.NewEncoder(c.pipes.resize)
+	for {
+		if c.sized && encoder.Encode(map[string]uint16{"Width": c.size.Columns, "Height": c.size.Rows}) != nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case size, open := <-c.Resize:
+			if !open {
+				return
+			}
+			c.size, c.sized = size, true
+		}
+	}
+}
