@@ -128,7 +128,7 @@ func (q *quota) over(name corev1.ResourceName, amount resource.Quantity, limit *
 
 func (q *quota) exceeded(doc *document, path fieldPath, what, limit string) issue {
 	return issue{doc: doc, path: path, Finding: Finding{
-		Code: "quota-exceeded", Message: fmt.Sprintf("is past %s's limit of %s %s", q.user, limit, what),
+		Code: "quota-exceeded", Message: fmt.Sprintf("takes %s past the limit of %s %s, counted in the order of spaces and names", q.user, limit, what),
 		Help: fmt.Sprintf("ask for less, or the operator for more: limits.users.%s.%s in %s", q.user, what, platformFile),
 	}}
 }

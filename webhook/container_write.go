@@ -55,14 +55,26 @@ func (a *API) containerWrites() {
 		Method: http.MethodDelete, Path: "/compute/containers/{id}", OperationID: "delete-container",
 		Summary: "Delete a container; a space without files goes with its last one", Tags: []string{"containers"},
 	}, a.deleteContainer)
-	a.stateRoute(actionStart, "Start a container", startPatch)
+	a.stateRoute(actionStart, "Start a container", a.unexpired(startPatch))
 	a.stateRoute(actionStop, "Stop a container; its volumes stay", stopPatch)
-	a.stateRoute(actionRestart, "Restart a container", func(spec map[string]any) (map[string]any, error) {
+	a.stateRoute(actionRestart, "Restart a container", a.unexpired(func(spec map[string]any) (map[string]any, error) {
 		if spec["state"] == string(schema.StateStopped) {
 			return nil, schema.Errorf(schema.Conflict, "the container is stopped; start it")
 		}
 		return map[string]any{"restartedAt": a.now().Format(time.RFC3339)}, nil
-	})
+	}))
+}
+
+// unexpired refuses the patch for a container whose end has come: it would be
+// committed and change nothing.
+func (a *API) unexpired(patch func(spec map[string]any) (map[string]any, error)) func(map[string]any) (map[string]any, error) {
+	return func(spec map[string]any) (map[string]any, error) {
+		text, _ := spec["expiresAt"].(string)
+		if at, err := time.Parse(time.RFC3339, text); err == nil && !at.After(a.now()) {
+			return nil, schema.Errorf(schema.Conflict, "the container has expired at %s; give it a later expiresAt, or a ttl (bay start --ttl 8h)", text)
+		}
+		return patch(spec)
+	}
 }
 
 // startPatch leaves a file that says nothing as it is: running is the default,

@@ -46,19 +46,20 @@ func historyTable(value any, items []webhook.HistoryEntry) table {
 
 func (a *app) rollbackCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "rollback ID --to COMMIT", Short: "Give a container the spec that it had at a commit, by a new commit",
-		Example: "  bay rollback alice--web --to 4f2c91a --wait",
-		Args:    cobra.ExactArgs(1),
+		Use: "rollback ID COMMIT", Short: "Give a container the spec that it had at a commit, by a new commit",
+		Example: "  bay rollback alice--web 4f2c91a --wait",
+		Args:    cobra.ExactArgs(2),
+		Long: `Give a container the spec that it had at a commit, by a new commit. The commit
+is one that "bay history" lists; its beginning is enough.`,
 	}
 	flags := a.writeFlags(cmd)
-	to := cmd.Flags().String("to", "", "the commit, as `bay history` lists them; its beginning is enough")
 	cmd.ValidArgsFunction = firstArg(flags.conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := flags.begin(cmd)
 		if err != nil {
 			return err
 		}
-		revision, err := w.revision(args[0], *to)
+		revision, err := w.revision(args[0], args[1])
 		if err != nil {
 			return err
 		}
@@ -72,7 +73,7 @@ func (a *app) rollbackCommand() *cobra.Command {
 func (w *writes) revision(id, to string) (schema.Revision, error) {
 	const shortest = 4
 	if len(to) < shortest {
-		return "", usagef(w.cmd, "name the commit with --to; `bay history %s` lists them", id)
+		return "", usagef(w.cmd, "name at least %d characters of the commit; `bay history %s` lists them", shortest, id)
 	}
 	all, err := list[webhook.HistoryEntry](w.cmd.Context(), w.client, pathOf("containers", id, "history"), filters())
 	if err != nil {
@@ -88,7 +89,7 @@ func oneRevision(id, to string, items []webhook.HistoryEntry) (schema.Revision, 
 			continue
 		}
 		if found != "" && found != e.Revision {
-			return "", schema.Errorf(schema.Invalid, "--to %s means several commits; give more of it", to)
+			return "", schema.Errorf(schema.Invalid, "%s means several commits; give more of it", to)
 		}
 		found = e.Revision
 	}

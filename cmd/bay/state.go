@@ -4,6 +4,9 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // stateCommands are those that only say what a container is to do.
@@ -21,6 +24,10 @@ func (a *app) stateCommand(verb, short string) *cobra.Command {
 		Example: "  bay " + verb + " alice--web --wait",
 	}
 	flags := a.writeFlags(cmd)
+	var ttl string
+	if verb == "start" {
+		cmd.Flags().StringVar(&ttl, "ttl", "", "how long it lives from now, such as 8h; an expired one needs it")
+	}
 	cmd.ValidArgsFunction = flags.conn.complete(containerIDs)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		w, err := flags.begin(cmd)
@@ -28,7 +35,12 @@ func (a *app) stateCommand(verb, short string) *cobra.Command {
 			return err
 		}
 		for _, id := range args {
-			w.send("container "+id, request{method: http.MethodPost, path: pathOf("containers", id, verb)})
+			r := request{method: http.MethodPost, path: pathOf("containers", id, verb)}
+			if ttl != "" {
+				body := webhook.ContainerPatch{TTL: ttl, Spec: webhook.Patch{"state": string(schema.StateRunning)}}
+				r = request{method: http.MethodPatch, path: pathOf("containers", id), body: body}
+			}
+			w.send("container "+id, r)
 		}
 		return w.end()
 	}

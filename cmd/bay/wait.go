@@ -156,10 +156,11 @@ func (w *waiter) status(s schema.ContainerStatus) (bool, error) {
 			return false, err
 		}
 	}
+	stopped := s.Phase == schema.PhaseStopped || s.Phase == schema.PhaseExpired
 	switch {
-	case w.what == "ready" && s.Phase == schema.PhaseRunning, w.what == "stopped" && s.Phase == schema.PhaseStopped:
+	case w.what == "ready" && s.Phase == schema.PhaseRunning, w.what == "stopped" && stopped:
 		return true, nil
-	case w.what == "ready" && (s.Phase == schema.PhaseFailed || s.Phase == schema.PhaseStopped || s.Phase == schema.PhaseExpired):
+	case w.what == "ready" && (s.Phase == schema.PhaseFailed || stopped):
 		return false, schema.Errorf(schema.Internal, "container %s is %s: %s: %s", w.id, s.Phase, dash(s.Reason), dash(s.Message))
 	}
 	return false, nil
