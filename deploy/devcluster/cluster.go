@@ -24,7 +24,8 @@ const (
 type options struct {
 	data  string
 	port  int
-	nodes int
+	node  nodeKind
+	nodes int // simulated ones
 	fsync bool
 	level logLevel
 }
@@ -39,15 +40,17 @@ type cluster struct {
 	supervisor *supervisor
 	client     kubernetes.Interface
 	admin      []byte // the kubeconfig
+	registry   string // host:port
 
-	stopStorage context.CancelFunc
-	storage     sync.WaitGroup
+	stopRegistry func()
+	stopStorage  context.CancelFunc
+	storage      sync.WaitGroup
 }
 
 // startCluster returns when the cluster is usable: a Pod was scheduled and ran. What it started is
 // stopped again when it returns an error, which then holds the last lines of the right log.
 func startCluster(ctx context.Context, opts options, p *progress) (*cluster, error) {
-	c := &cluster{options: opts, progress: p, stopStorage: func() {}}
+	c := &cluster{options: opts, progress: p, stopStorage: func() {}, stopRegistry: func() {}}
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	if err := c.prepare(ctx); err != nil {
@@ -62,6 +65,9 @@ func startCluster(ctx context.Context, opts options, p *progress) (*cluster, err
 
 // prepare claims the data directory and writes whatever the components read.
 func (c *cluster) prepare(ctx context.Context) error {
+	if err := c.node.check(); err != nil {
+		return err
+	}
 	var err error
 	if c.dir, err = openDataDir(c.data); err != nil {
 		return err
@@ -72,7 +78,7 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if err := c.dir.forgetProcesses(); err != nil {
 		return err
 	}
-	port, err := c.dir.choosePort(ctx, c.port)
+	port, err := c.dir.choosePort(ctx, portFile, c.port)
 	if err != nil {
 		return err
 	}
@@ -104,6 +110,13 @@ func (c *cluster) writePKI() error {
 		return err
 	}
 	if err := errors.Join(c.dir.writeFile("pki/apiserver.crt", server.cert), c.dir.writeFile("pki/apiserver.key", server.key)); err != nil {
+		return err
+	}
+	kubelets, err := ca.client("kube-apiserver-kubelet-client", "system:masters")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(c.dir.writeFile("pki/kubelet-client.crt", kubelets.cert), c.dir.writeFile("pki/kubelet-client.key", kubelets.key)); err != nil {
 		return err
 	}
 	for _, login := range []struct{ file, user, group string }{
@@ -149,10 +162,13 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.supervisor.start(ctx, apiserverComponent(c.port, verbosity)); err != nil {
 		return err
 	}
-	if err := c.await(ctx, apiserverName, c.apiserverReady); err != nil {
+	if err := c.supervisor.await(ctx, apiserverName, c.apiserverReady); err != nil {
 		return err
 	}
 	if err := c.startControllers(ctx, verbosity); err != nil {
+		return err
+	}
+	if err := c.startNode(ctx); err != nil {
 		return err
 	}
 	if err := c.createDefaults(ctx); err != nil {
@@ -160,7 +176,7 @@ func (c *cluster) start(ctx context.Context) error {
 	}
 	c.startStorage(ctx)
 	for _, check := range c.checks() {
-		if err := c.await(ctx, check.what, check.ready); err != nil {
+		if err := c.supervisor.await(ctx, check.what, check.ready); err != nil {
 			return err
 		}
 	}
@@ -172,7 +188,7 @@ func (c *cluster) startEtcd(ctx context.Context) error {
 	if err := c.supervisor.start(ctx, etcdComponent(c.fsync, c.level)); err != nil {
 		return err
 	}
-	return c.await(ctx, etcdName, func(context.Context) error {
+	return c.supervisor.await(ctx, etcdName, func(context.Context) error {
 		_, err := os.Stat(ready)
 		return err
 	})
@@ -180,7 +196,7 @@ func (c *cluster) startEtcd(ctx context.Context) error {
 
 func (c *cluster) startControllers(ctx context.Context, verbosity string) error {
 	components := []component{controllerManagerComponent(verbosity), schedulerComponent(verbosity)}
-	if c.nodes > 0 {
+	if c.simulatedNodes() > 0 {
 		components = append(components, kwokComponent(c.level))
 	}
 	for _, component := range components {
@@ -195,28 +211,8 @@ func (c *cluster) startControllers(ctx context.Context, verbosity string) error 
 func (c *cluster) startStorage(ctx context.Context) {
 	ctx, c.stopStorage = context.WithCancel(context.WithoutCancel(ctx))
 	c.storage.Go(func() {
-		newStorage(c.client, c.progress).run(ctx)
+		newStorage(c).run(ctx)
 	})
-}
-
-// await waits until check has no error any more, and ends early when a component dies again and again.
-func (c *cluster) await(ctx context.Context, what string, check func(context.Context) error) error {
-	tick := time.NewTicker(pollEvery)
-	defer tick.Stop()
-	for {
-		err := check(ctx)
-		if err == nil {
-			c.progress.ready(what)
-			return nil
-		}
-		select {
-		case err := <-c.supervisor.failed:
-			return err
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s (%w): %w; see %s", what, context.Cause(ctx), err, c.dir.path("logs"))
-		case <-tick.C:
-		}
-	}
 }
 
 // stop ends everything, and lets go of the data directory.
@@ -224,6 +220,7 @@ func (c *cluster) stop() {
 	c.stopStorage()
 	c.storage.Wait()
 	c.supervisor.stop()
+	c.stopRegistry()
 	if err := c.unlock(); err != nil {
 		c.progress.printf("unlock data directory: %v", err)
 	}

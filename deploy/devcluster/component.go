@@ -20,6 +20,13 @@ const (
 	controllerManagerName = "kube-controller-manager"
 	schedulerName         = "kube-scheduler"
 	kwokName              = "kwok"
+	// A real node: itself as the host sees it, its first process, and what runs in it.
+	nodeName       = "node"
+	firstName      = "node-first"
+	machineName    = "node-machine"
+	containerdName = "containerd"
+	kubeletName    = "kubelet"
+	kubeProxyName  = "kube-proxy"
 )
 
 // component is a child process: this binary again, as "devcluster component NAME ARGS", in the data directory.
@@ -53,8 +60,7 @@ func runComponent(args []string, std stdio) int {
 		cmd.SetArgs(args)
 		return cli.Run(cmd)
 	default:
-		_, _ = fmt.Fprintf(std.err, "devcluster: unknown component %q\n", name)
-		return exitUsage
+		return runNodeComponent(name, args, std)
 	}
 }
 
@@ -85,8 +91,13 @@ func apiserverComponent(port int, verbosity string) component {
 		"--tls-cert-file=pki/apiserver.crt",
 		"--tls-private-key-file=pki/apiserver.key",
 		"--client-ca-file=pki/ca.crt",
+		"--kubelet-certificate-authority=pki/ca.crt",
+		"--kubelet-client-certificate=pki/kubelet-client.crt",
+		"--kubelet-client-key=pki/kubelet-client.key",
+		"--kubelet-preferred-address-types=InternalIP",
 		"--authentication-config=config/authentication.yaml",
 		"--authorization-mode=Node,RBAC",
+		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true", // Pod Security decides, as in other clusters
 		"--service-account-issuer=https://kubernetes.default.svc",
 		"--service-account-key-file=pki/sa.key",

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,18 +17,24 @@ const (
 	// simulated is the name of all that only looks real: nodes (with a number), the storage class, the ingress class.
 	simulated      = "simulated"
 	simulatedLabel = "bayplan.dev/simulated"
+	// localClass is the storage class of a real node: volumes are folders of the data directory.
+	localClass = "local"
 )
 
-// createDefaults makes what a new cluster has: nodes, a storage class and an ingress class.
+// createDefaults makes what a new cluster has: simulated nodes or room for the real one, a storage class and an
+// ingress class.
 func (c *cluster) createDefaults(ctx context.Context) error {
-	for i := range c.nodes {
+	if err := c.forgetOtherKind(ctx); err != nil {
+		return err
+	}
+	for i := range c.simulatedNodes() {
 		node := simulatedNode(i)
 		_, err := c.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 		if err := ignoreExisting(err); err != nil {
 			return fmt.Errorf("create node %s: %w", node.Name, err)
 		}
 	}
-	_, err := c.client.StorageV1().StorageClasses().Create(ctx, simulatedStorageClass(), metav1.CreateOptions{})
+	_, err := c.client.StorageV1().StorageClasses().Create(ctx, storageClass(c.node), metav1.CreateOptions{})
 	if err := ignoreExisting(err); err != nil {
 		return fmt.Errorf("create storage class: %w", err)
 	}
@@ -36,6 +43,32 @@ func (c *cluster) createDefaults(ctx context.Context) error {
 		return fmt.Errorf("create ingress class: %w", err)
 	}
 	return nil
+}
+
+// forgetOtherKind removes what the last start made for the other kind of node, which would hold Pods that never run.
+func (c *cluster) forgetOtherKind(ctx context.Context) error {
+	// The probe of a start that failed may still wait for a node that is no more.
+	now := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}
+	if err := ignoreMissing(c.client.CoreV1().Pods(probeNamespace).Delete(ctx, probeName, now)); err != nil {
+		return fmt.Errorf("delete the last start's probe pod: %w", err)
+	}
+	if c.node == realKind {
+		err := c.client.CoreV1().Nodes().DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: simulatedLabel})
+		return errors.Join(err, c.forgetClass(ctx, simulatedKind))
+	}
+	err := c.client.CoreV1().Nodes().Delete(ctx, realNode, metav1.DeleteOptions{})
+	return errors.Join(ignoreMissing(err), c.forgetClass(ctx, realKind))
+}
+
+func (c *cluster) forgetClass(ctx context.Context, kind nodeKind) error {
+	return ignoreMissing(c.client.StorageV1().StorageClasses().Delete(ctx, storageClass(kind).Name, metav1.DeleteOptions{}))
+}
+
+func ignoreMissing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 func ignoreExisting(err error) error {
@@ -73,9 +106,13 @@ func simulatedNode(i int) *corev1.Node {
 	}
 }
 
-func simulatedStorageClass() *storagev1.StorageClass {
+func storageClass(kind nodeKind) *storagev1.StorageClass {
+	name := simulated
+	if kind == realKind {
+		name = localClass
+	}
 	return &storagev1.StorageClass{
-		ObjectMeta:           metav1.ObjectMeta{Name: simulated, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
+		ObjectMeta:           metav1.ObjectMeta{Name: name, Annotations: map[string]string{"storageclass.kubernetes.io/is-default-class": "true"}},
 		Provisioner:          provisioner,
 		ReclaimPolicy:        new(corev1.PersistentVolumeReclaimDelete),
 		AllowVolumeExpansion: new(true),

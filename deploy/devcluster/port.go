@@ -21,10 +21,16 @@ const (
 	freePortMin, freePortMax = 20000, 32000
 )
 
-// choosePort finds the API server's port and remembers it: kubeconfigs stay valid from start to start.
-// want is a port, 0 (any free one) or keepPort.
-func (d dataDir) choosePort(ctx context.Context, want int) (int, error) {
-	kept, err := d.keptPort()
+// The files that remember ports.
+const (
+	portFile         = "port"
+	registryPortFile = "registry-port"
+)
+
+// choosePort finds a port and remembers it in a file: kubeconfigs and the names of images stay valid from start to
+// start. want is a port, 0 (any free one) or keepPort.
+func (d dataDir) choosePort(ctx context.Context, file string, want int) (int, error) {
+	kept, err := d.keptPort(file)
 	if err != nil {
 		return 0, err
 	}
@@ -43,17 +49,17 @@ func (d dataDir) choosePort(ctx context.Context, want int) (int, error) {
 	if err := awaitFree(ctx, port); err != nil {
 		return 0, err
 	}
-	return port, d.writeFile("port", []byte(strconv.Itoa(port)+"\n"))
+	return port, d.writeFile(file, []byte(strconv.Itoa(port)+"\n"))
 }
 
-func (d dataDir) keptPort() (int, error) {
-	data, err := d.readFile("port")
+func (d dataDir) keptPort(file string) (int, error) {
+	data, err := d.readFile(file)
 	if err != nil || data == nil {
 		return 0, err
 	}
 	port, err := strconv.Atoi(strings.TrimSpace(string(data)))
 	if err != nil {
-		return 0, fmt.Errorf("read %s: %w", d.path("port"), err)
+		return 0, fmt.Errorf("read %s: %w", d.path(file), err)
 	}
 	return port, nil
 }
@@ -87,8 +93,10 @@ func awaitFree(ctx context.Context, port int) error {
 	return err
 }
 
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
 func tryPort(ctx context.Context, port int) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", loopback(port))
 	if err != nil {
 		return err
 	}

@@ -25,7 +25,10 @@ type check struct {
 // account from the controller manager, a node from the scheduler, and kwok to run.
 func (c *cluster) checks() []check {
 	checks := []check{{controllerManagerName, c.accountsReady}}
-	if c.nodes > 0 {
+	switch {
+	case c.node == realKind:
+		checks = append(checks, check{"real node", c.realNodeReady}, check{"scheduler and probe pod", c.podRuns})
+	case c.nodes > 0:
 		checks = append(checks, check{"simulated nodes", c.nodesReady}, check{"scheduler and probe pod", c.podRuns})
 	}
 	return checks
@@ -63,6 +66,14 @@ func (c *cluster) nodesReady(ctx context.Context) error {
 	return nil
 }
 
+func (c *cluster) realNodeReady(ctx context.Context) error {
+	node, err := c.client.CoreV1().Nodes().Get(ctx, realNode, metav1.GetOptions{})
+	if err == nil && !nodeReady(node) {
+		err = fmt.Errorf("node %s is not ready", realNode)
+	}
+	return err
+}
+
 func nodeReady(node *corev1.Node) bool {
 	if len(node.Spec.Taints) > 0 {
 		return false // not-ready:NoSchedule goes a moment after the condition comes
@@ -81,7 +92,7 @@ func (c *cluster) podRuns(ctx context.Context) error {
 	pod, err := pods.Get(ctx, probeName, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		_, err := pods.Create(ctx, probePod(), metav1.CreateOptions{})
+		_, err := pods.Create(ctx, c.probePod(), metav1.CreateOptions{})
 		return errors.Join(err, errors.New("the probe pod is new"))
 	case err != nil:
 		return err
@@ -91,7 +102,16 @@ func (c *cluster) podRuns(ctx context.Context) error {
 	return pods.Delete(ctx, probeName, metav1.DeleteOptions{})
 }
 
-func probePod() *corev1.Pod {
+func (c *cluster) probePod() *corev1.Pod {
+	if c.node == realKind {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: probeName},
+			Spec: corev1.PodSpec{
+				TerminationGracePeriodSeconds: new(int64(0)),
+				Containers:                    []corev1.Container{{Name: "probe", Image: imageRegistry + "/" + pauseImage}},
+			},
+		}
+	}
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: probeName, Labels: map[string]string{simulatedLabel: "true"}},
 		Spec: corev1.PodSpec{

@@ -83,10 +83,7 @@ func (c *cluster) run(ctx context.Context, args []string, std stdio, signals <-c
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // the caller names the command
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = std.in, std.out, std.err
 	cmd.SysProcAttr = commandAttr()
-	cmd.Env = append(os.Environ(),
-		"KUBECONFIG="+c.dir.kubeconfig(),
-		"BAYPLAN_TEST_KUBECONFIG="+c.dir.kubeconfig(),
-		"BAYPLAN_TEST_DEVCLUSTER="+c.supervisor.binary)
+	cmd.Env = append(os.Environ(), c.environment()...)
 	if err := cmd.Start(); err != nil {
 		return exitNoExec, fmt.Errorf("run %s: %w", args[0], err)
 	}
@@ -103,6 +100,23 @@ func (c *cluster) run(ctx context.Context, args []string, std stdio, signals <-c
 			return exitCode(err)
 		}
 	}
+}
+
+// environment is what the command is told about the cluster.
+func (c *cluster) environment() []string {
+	env := []string{
+		"KUBECONFIG=" + c.dir.kubeconfig(),
+		"BAYPLAN_TEST_KUBECONFIG=" + c.dir.kubeconfig(),
+		"BAYPLAN_TEST_DEVCLUSTER=" + c.supervisor.binary,
+		"BAYPLAN_TEST_NODE=" + string(c.node),
+	}
+	if c.node == realKind {
+		env = append(env,
+			"BAYPLAN_TEST_REGISTRY="+c.registry,
+			"BAYPLAN_TEST_IMAGE="+imageRegistry+"/"+busyboxImage,
+			"BAYPLAN_TEST_IMAGE_NOSHELL="+imageRegistry+"/"+noshellImage)
+	}
+	return env
 }
 
 func exitCode(err error) (int, error) {

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,9 +24,12 @@ const (
 	storageSweep = 5 * time.Second
 )
 
-// storage plays the provisioner of the class "simulated": it makes a volume for each claim that the
-// controller manager hands over, lets claims grow, and deletes what was released. No byte is stored.
+// storage plays the provisioner of the default class: it makes a volume for each claim that the controller manager
+// hands over, lets claims grow, and deletes what was released. Simulated volumes store no byte; those of a real node
+// are folders, which nothing keeps from growing beyond their size.
 type storage struct {
+	kind     nodeKind
+	folder   string // holds the volumes of a real node
 	client   kubernetes.Interface
 	progress *progress
 	informer informers.SharedInformerFactory
@@ -33,11 +38,13 @@ type storage struct {
 	wake     chan struct{}
 }
 
-func newStorage(client kubernetes.Interface, p *progress) *storage {
-	factory := informers.NewSharedInformerFactory(client, 0)
+func newStorage(c *cluster) *storage {
+	factory := informers.NewSharedInformerFactory(c.client, 0)
 	s := &storage{
-		client:   client,
-		progress: p,
+		kind:     c.node,
+		folder:   c.dir.path("node", volumesFolder),
+		client:   c.client,
+		progress: c.progress,
 		informer: factory,
 		claims:   factory.Core().V1().PersistentVolumeClaims().Lister(),
 		volumes:  factory.Core().V1().PersistentVolumes().Lister(),
@@ -93,7 +100,7 @@ func (s *storage) report(ctx context.Context, err error, what string) {
 	if err == nil || ctx.Err() != nil || apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) {
 		return
 	}
-	s.progress.printf("simulated storage: %s: %v", what, err)
+	s.progress.printf("storage: %s: %v", what, err)
 }
 
 // serve makes the volume of a claim, or lets it grow.
@@ -105,7 +112,10 @@ func (s *storage) serve(ctx context.Context, claim *corev1.PersistentVolumeClaim
 		if _, err := s.volumes.Get(volumeName(claim)); err == nil {
 			return nil
 		}
-		_, err := s.client.CoreV1().PersistentVolumes().Create(ctx, simulatedVolume(claim), metav1.CreateOptions{})
+		if err := s.makeFolder(claim); err != nil {
+			return err
+		}
+		_, err := s.client.CoreV1().PersistentVolumes().Create(ctx, s.volume(claim), metav1.CreateOptions{})
 		return err
 	case claim.Status.Phase == corev1.ClaimBound && claim.Status.Capacity.Storage().Cmp(*claim.Spec.Resources.Requests.Storage()) < 0:
 		return s.grow(ctx, claim)
@@ -141,14 +151,38 @@ func (s *storage) reclaim(ctx context.Context, volume *corev1.PersistentVolume) 
 		volume.DeletionTimestamp != nil {
 		return nil
 	}
+	if s.kind == realKind {
+		if err := os.RemoveAll(filepath.Join(s.folder, volume.Name)); err != nil {
+			return err
+		}
+	}
 	return s.client.CoreV1().PersistentVolumes().Delete(ctx, volume.Name, metav1.DeleteOptions{})
 }
 
 func volumeName(claim *corev1.PersistentVolumeClaim) string { return "pvc-" + string(claim.UID) }
 
-// simulatedVolume is of the kind "local", with a path that does not exist: nothing attaches or mounts it,
-// and only simulated nodes take it.
-func simulatedVolume(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+// makeFolder makes the folder of a claim on a real node. Whoever runs in the Pod may write to it, as to a new disk
+// whose root a driver has given to the Pod's group.
+func (s *storage) makeFolder(claim *corev1.PersistentVolumeClaim) error {
+	if s.kind != realKind {
+		return nil
+	}
+	folder := filepath.Join(s.folder, volumeName(claim))
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.Chmod(folder, 0o777) //nolint:gosec // it is in a folder that only root enters
+}
+
+// volume is of the kind "local". A simulated one has a path that does not exist: nothing attaches or mounts it, and
+// only simulated nodes take it.
+func (s *storage) volume(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolume {
+	path, label, value := "/simulated/"+volumeName(claim), simulatedLabel, "true"
+	labels := map[string]string{simulatedLabel: "true"}
+	if s.kind == realKind {
+		path, label, value = filepath.Join(nodeFolder, volumesFolder, volumeName(claim)), corev1.LabelHostname, realNode
+		labels = nil
+	}
 	class := ""
 	if claim.Spec.StorageClassName != nil {
 		class = *claim.Spec.StorageClassName
@@ -156,7 +190,7 @@ func simulatedVolume(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolu
 	return &corev1.PersistentVolume{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        volumeName(claim),
-			Labels:      map[string]string{simulatedLabel: "true"},
+			Labels:      labels,
 			Annotations: map[string]string{provisionedAnnotation: provisioner},
 		},
 		Spec: corev1.PersistentVolumeSpec{
@@ -169,9 +203,9 @@ func simulatedVolume(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolu
 				APIVersion: "v1", Kind: "PersistentVolumeClaim",
 				Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID,
 			},
-			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: "/simulated/" + volumeName(claim)}},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{Local: &corev1.LocalVolumeSource{Path: path}},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
-				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: simulatedLabel, Operator: corev1.NodeSelectorOpIn, Values: []string{"true"}}},
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: label, Operator: corev1.NodeSelectorOpIn, Values: []string{value}}},
 			}}}},
 		},
 	}

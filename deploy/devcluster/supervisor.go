@@ -64,6 +64,26 @@ func (s *supervisor) start(ctx context.Context, c component) error {
 	return nil
 }
 
+// await waits until check has no error any more, and ends early when a component dies again and again.
+func (s *supervisor) await(ctx context.Context, what string, check func(context.Context) error) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			s.progress.ready(what)
+			return nil
+		}
+		select {
+		case err := <-s.failed:
+			return err
+		case <-ctx.Done():
+			return fmt.Errorf("wait for %s (%w): %w; see %s", what, context.Cause(ctx), err, s.dir.path("logs"))
+		case <-tick.C:
+		}
+	}
+}
+
 // stop ends the components, the last that was started first.
 func (s *supervisor) stop() {
 	for len(s.running) > 0 {

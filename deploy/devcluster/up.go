@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -47,6 +49,7 @@ func up(ctx context.Context, args []string, std stdio) error {
 func clusterFlags(flags *flag.FlagSet, fsync bool) *options {
 	opts := &options{port: keepPort}
 	flags.StringVar(&opts.data, "data", "", "the `directory` that holds the cluster; made when it does not exist")
+	flags.StringVar((*string)(&opts.node), "node", cmp.Or(os.Getenv(nodeVariable), string(simulatedKind)), "what Pods run on: a `kind` of node, real (Linux, root) or simulated; $"+nodeVariable+" says it, too")
 	flags.IntVar(&opts.nodes, "nodes", 1, "`number` of simulated nodes; with 0 Pods stay pending")
 	flags.BoolVar(&opts.fsync, "fsync", fsync, "etcd waits for the disk; without, a power failure may lose the data, a killed process does not")
 	flags.StringVar((*string)(&opts.level), "log-level", "warn", "what the components log: `level` error, warn, info or debug")
