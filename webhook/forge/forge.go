@@ -61,9 +61,12 @@ type pulls interface {
 	find(ctx context.Context, branch string) (pull, bool, error)
 	// create returns a Conflict or Invalid error where there may be one already.
 	create(ctx context.Context, branch, title, body string) (pull, error)
+	// commits lists those of a pull request.
+	commits(ctx context.Context, p pull) ([]schema.Commit, error)
 }
 
 type pull struct {
+	number int
 	url    string
 	merged bool
 	closed bool

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"bayplan.dev/schema"
@@ -21,6 +22,7 @@ func giteaHeader(h http.Header, token string) {
 }
 
 type giteaPull struct {
+	Number int             `json:"number"`
 	URL    string          `json:"html_url"`
 	State  string          `json:"state"`
 	Merged bool            `json:"merged"`
@@ -28,7 +30,7 @@ type giteaPull struct {
 }
 
 func (p giteaPull) pull() pull {
-	found := pull{url: p.URL, merged: p.Merged, closed: p.State == "closed"}
+	found := pull{number: p.Number, url: p.URL, merged: p.Merged, closed: p.State == "closed"}
 	if p.Merged {
 		found.revision = p.Commit
 	}
@@ -56,4 +58,10 @@ func (g gitea) create(ctx context.Context, branch, title, body string) (pull, er
 	var made giteaPull
 	err := g.call(ctx, http.MethodPost, g.path(), in, &made)
 	return made.pull(), err
+}
+
+func (g gitea) commits(ctx context.Context, p pull) ([]schema.Commit, error) {
+	var list []listedCommit
+	err := g.call(ctx, http.MethodGet, g.path()+"/"+strconv.Itoa(p.number)+"/commits?files=false&verification=false&limit="+maxCommits, nil, &list)
+	return commitsOf(list), err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"bayplan.dev/schema"
 )
@@ -21,7 +22,8 @@ func githubHeader(h http.Header, token string) {
 }
 
 type githubPull struct {
-	URL string `json:"html_url"`
+	Number int    `json:"number"`
+	URL    string `json:"html_url"`
 	// State is open or closed, the latter with a time of the merge if it was merged.
 	State    string          `json:"state"`
 	MergedAt *string         `json:"merged_at"`
@@ -29,7 +31,7 @@ type githubPull struct {
 }
 
 func (p githubPull) pull() pull {
-	found := pull{url: p.URL, merged: p.MergedAt != nil, closed: p.State == "closed"}
+	found := pull{number: p.Number, url: p.URL, merged: p.MergedAt != nil, closed: p.State == "closed"}
 	if found.merged { // of an open one it is a commit that only tries the merge
 		found.revision = p.Commit
 	}
@@ -52,4 +54,10 @@ func (g github) create(ctx context.Context, branch, title, body string) (pull, e
 	var made githubPull
 	err := g.call(ctx, http.MethodPost, g.path(), in, &made)
 	return made.pull(), err
+}
+
+func (g github) commits(ctx context.Context, p pull) ([]schema.Commit, error) {
+	var list []listedCommit
+	err := g.call(ctx, http.MethodGet, g.path()+"/"+strconv.Itoa(p.number)+"/commits?per_page="+maxCommits, nil, &list)
+	return commitsOf(list), err
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
+	"time"
 
 	"bayplan.dev/schema"
 )
@@ -21,7 +23,8 @@ func gitlabHeader(h http.Header, token string) {
 }
 
 type gitlabMerge struct {
-	URL string `json:"web_url"`
+	Number int    `json:"iid"`
+	URL    string `json:"web_url"`
 	// State is opened, closed, locked (while it is being merged) or merged.
 	State  string          `json:"state"`
 	Merge  schema.Revision `json:"merge_commit_sha"`
@@ -32,7 +35,7 @@ type gitlabMerge struct {
 // pull tells which commit came onto the branch. A fast-forward makes no merge
 // commit: then it is the squashed one or the branch's own.
 func (m gitlabMerge) pull() pull {
-	found := pull{url: m.URL, merged: m.State == "merged", closed: m.State == "closed"}
+	found := pull{number: m.Number, url: m.URL, merged: m.State == "merged", closed: m.State == "closed"}
 	if found.merged {
 		found.revision = cmp.Or(m.Merge, m.Squash, m.Head)
 	}
@@ -57,4 +60,23 @@ func (g gitlab) create(ctx context.Context, branch, title, body string) (pull, e
 	var made gitlabMerge
 	err := g.call(ctx, http.MethodPost, g.path(), in, &made)
 	return made.pull(), err
+}
+
+type gitlabCommit struct {
+	Revision schema.Revision `json:"id"`
+	Message  string          `json:"message"`
+	Name     string          `json:"author_name"`
+	Email    string          `json:"author_email"`
+	Date     time.Time       `json:"committed_date"`
+}
+
+func (g gitlab) commits(ctx context.Context, p pull) ([]schema.Commit, error) {
+	var list []gitlabCommit
+	err := g.call(ctx, http.MethodGet, g.path()+"/"+strconv.Itoa(p.number)+"/commits?per_page="+maxCommits, nil, &list)
+	commits := make([]schema.Commit, len(list))
+	for i, l := range list {
+		commits[i] = commitOf(l.Revision, l.Message)
+		commits[i].Author, commits[i].Time = signature{Name: l.Name, Email: l.Email}.String(), l.Date.UTC()
+	}
+	return commits, err
 }
