@@ -15,7 +15,11 @@ import (
 type committer struct {
 	writer *gitsync.Writer
 	repo   *gitsync.Repo
+	// lookups is nil where there is no forge to ask.
+	lookups *lookups
 }
+
+func (s *server) committer() *committer { return &committer{s.writer, s.repo, s.lookups} }
 
 func (c *committer) Do(ctx context.Context, change webhook.Change) (webhook.Commit, error) {
 	trailers := make([]gitsync.Trailer, len(change.Trailers))
@@ -30,11 +34,18 @@ func (c *committer) Do(ctx context.Context, change webhook.Change) (webhook.Comm
 	if errors.Is(err, gitsync.ErrUnknown) {
 		err = fmt.Errorf("%w: %w", webhook.ErrOutcomeUnknown, err)
 	}
+	if err == nil && made.Declined {
+		known, _, err := c.recall(ctx, made.Operation, commitOf(made), true)
+		return known, err
+	}
 	return commitOf(made), err
 }
 
 func (c *committer) Operation(ctx context.Context, id string) (webhook.Commit, bool, error) {
 	made, ok, err := c.writer.Operation(ctx, id)
+	if err == nil && (!ok || made.Declined) {
+		return c.recall(ctx, id, commitOf(made), ok)
+	}
 	return commitOf(made), ok, err
 }
 
@@ -67,6 +78,7 @@ func first(values []string) string {
 func commitOf(made gitsync.Committed) webhook.Commit {
 	return webhook.Commit{
 		Revision: made.Revision, Operation: made.Operation, Unchanged: made.Unchanged, Repeated: made.Repeated,
+		AwaitingReview: made.AwaitingReview, Declined: made.Declined, ReviewURL: made.ReviewURL,
 		Trailers: made.Trailers, Author: made.Author, Subject: made.Subject, Time: made.Time,
 	}
 }

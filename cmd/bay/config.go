@@ -37,15 +37,17 @@ type metricsConfig struct {
 }
 
 type repositoryConfig struct {
-	URL            string   `json:"url"`
-	Branch         string   `json:"branch"`
-	Poll           duration `json:"poll"`
-	Cache          string   `json:"cache"`
-	Host           string   `json:"host"`
-	Username       string   `json:"username"`
-	PasswordFile   string   `json:"passwordFile"`
-	SSHKeyFile     string   `json:"sshKeyFile"`
-	KnownHostsFile string   `json:"knownHostsFile"`
+	URL            string      `json:"url"`
+	Branch         string      `json:"branch"`
+	Poll           duration    `json:"poll"`
+	Cache          string      `json:"cache"`
+	Host           string      `json:"host"`
+	Username       string      `json:"username"`
+	PasswordFile   string      `json:"passwordFile"`
+	SSHKeyFile     string      `json:"sshKeyFile"`
+	KnownHostsFile string      `json:"knownHostsFile"`
+	Review         string      `json:"review"`
+	Forge          forgeConfig `json:"forge"`
 }
 
 type clusterConfig struct {
@@ -151,6 +153,9 @@ func (c *config) validate() error {
 	}
 	if c.Repository.Poll < duration(time.Second) {
 		bad("repository.poll %s is shorter than 1s", time.Duration(c.Repository.Poll))
+	}
+	if err := c.Repository.checkReview(); err != nil {
+		bad("%w", err)
 	}
 	if c.Cluster.Fleet != "" {
 		if err := schema.ValidateName("fleet", c.Cluster.Fleet); err != nil {

@@ -54,3 +54,34 @@ func TestFlagBeatsEnvironmentBeatsFile(t *testing.T) {
 		}
 	}
 }
+
+func TestReviewSettings(t *testing.T) {
+	forge := forgeConfig{Kind: "forgejo", URL: "https://forge.example.com/api/v1", Repository: "team/fleet", TokenFile: "/t"}
+	good := repositoryConfig{URL: "https://forge.example.com/team/fleet.git", Branch: "main", Review: "pull-request", Forge: forge}
+	for name, c := range map[string]struct {
+		change func(*repositoryConfig)
+		want   string
+	}{
+		"forge":            {func(*repositoryConfig) {}, ""},
+		"branches only":    {func(c *repositoryConfig) { c.Forge = forgeConfig{} }, ""},
+		"nothing":          {func(c *repositoryConfig) { c.Review, c.Forge = "", forgeConfig{} }, ""},
+		"unknown":          {func(c *repositoryConfig) { c.Review = "merge-request" }, `repository.review "merge-request" must be pull-request`},
+		"hosted":           {func(c *repositoryConfig) { c.URL, c.Host = "", "/var/lib/bayplan" }, "a repository that Bayplan hosts has no pull requests"},
+		"forge for naught": {func(c *repositoryConfig) { c.Review = "" }, "repository.forge is for repository.review"},
+		"no kind":          {func(c *repositoryConfig) { c.Forge.Kind = "" }, `repository.forge: forge: kind "" is none of`},
+		"no token":         {func(c *repositoryConfig) { c.Forge.TokenFile = "" }, "a token file"},
+		"page, not API":    {func(c *repositoryConfig) { c.Forge.URL = "http://forge.example.com" }, "use https"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := good
+			c.change(&settings)
+			full := defaultConfig()
+			settings.Poll = full.Repository.Poll
+			full.Repository = settings
+			err := full.validate()
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}

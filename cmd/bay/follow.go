@@ -26,30 +26,43 @@ func (w *writes) follow(ctx context.Context, op schema.Operation) (schema.Operat
 	if op.Kind == schema.KindContainer && op.Action != "delete" && !op.State.Reached(w.until) {
 		shown.Go(func() { w.showWay(ctx, op) })
 	}
-	op, err := w.client.awaitOperation(ctx, op, w.until)
+	op, err := w.awaitOperation(ctx, op)
 	cancel()
 	shown.Wait()
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errReview) {
+		if op.State == schema.OperationAwaitingReview {
+			return op, fmt.Errorf("%w: %s; once it is merged go on with `bay operations %s --wait`", errNotObserved, reviewText(op), op.ID)
+		}
 		return op, fmt.Errorf("%w: %s of %s is %s; go on with `bay operations %s --wait`", errNotObserved, op.Action, op.Target, op.State, op.ID)
 	}
 	return op, err
 }
 
-// awaitOperation returns when the operation has reached the state, or never will.
-func (c *client) awaitOperation(ctx context.Context, op schema.Operation, until schema.OperationState) (schema.Operation, error) {
+// errReview ends a wait that only somebody's merge could end otherwise.
+var errReview = errors.New("awaits review")
+
+// awaitOperation returns when the operation has reached the state, or never
+// will, or has to be merged first and nobody wanted to wait for that.
+func (w *writes) awaitOperation(ctx context.Context, op schema.Operation) (schema.Operation, error) {
+	told := false
 	for {
 		switch {
-		case op.State.Reached(until):
+		case op.State.Reached(w.until):
 			return op, nil
 		case op.State == schema.OperationFailed:
 			return op, schema.Errorf(schema.Internal, "%s of %s failed: %s: %s", op.Action, op.Target, dash(op.Reason), dash(op.Message))
 		case op.State == schema.OperationSuperseded:
 			return op, schema.Errorf(schema.Conflict, "%s of %s was superseded by a later commit", op.Action, op.Target)
-		case op.State == schema.OperationAwaitingReview:
-			return op, fmt.Errorf("%w: %s of %s awaits review: %s", errNotObserved, op.Action, op.Target, dash(op.Message))
+		case op.State == schema.OperationAwaitingReview && !w.patient:
+			return op, errReview
+		case op.State == schema.OperationAwaitingReview && !told:
+			if err := w.app.chat("%s\n", reviewText(op)); err != nil {
+				return op, err
+			}
+			told = true
 		}
 		asked := time.Now()
-		next, err := c.operation(ctx, op.ID, until)
+		next, err := w.client.operation(ctx, op.ID, w.until)
 		switch {
 		case ctx.Err() != nil:
 			return op, ctx.Err()

@@ -11,6 +11,10 @@ import (
 func (a *app) operationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "operations [ID]", Aliases: []string{"operation", "op"}, Short: "List the changes made by calls, or follow one",
+		Long: `List the changes that calls have made, newest first; those that await their
+review come before all others. With an ID and --wait follow one of them, through
+its review too: it ends when the change is as far as was asked for, was declined
+or failed (exit code 1), or when --timeout is over (exit code 3).`,
 		Example: "  bay operations 01jx2v --wait=ready",
 		Args:    cobra.MaximumNArgs(1),
 	}
@@ -32,6 +36,7 @@ func (a *app) operationsCommand() *cobra.Command {
 			}
 			return a.show(cmd, operationTable(all, all.Items), w.format)
 		}
+		w.patient = true
 		op, err := w.client.operation(cmd.Context(), args[0], "")
 		if err == nil && w.until != "" {
 			op, err = w.follow(cmd.Context(), op)

@@ -49,6 +49,11 @@ type server struct {
 	// check judges pushes and calls alike.
 	check  *pushCheck
 	writer *gitsync.Writer
+	// reviews says that a change may have been merged; nil where none waits for that.
+	reviews  gitsync.Trigger
+	proposed proposals
+	// lookups is nil where no forge was configured.
+	lookups *lookups
 	// guard is nil when nobody is asked who they are.
 	guard *auth.Guard
 	// restConfig is the way to the cluster.
@@ -158,6 +163,9 @@ func (s *server) openRepository(ctx context.Context, a *app, c repositoryConfig)
 	s.repo = repo
 	options := s.writerOptions()
 	options.Repo, options.Pushed, options.Log = repo, s.trigger, s.log
+	if err := s.openReviews(ctx, &options); err != nil {
+		return errors.Join(err, s.close())
+	}
 	s.writer = gitsync.NewWriter(options)
 	return nil
 }
@@ -204,7 +212,7 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		},
 		Owned:      s.cluster.Owned,
 		Volumes:    s.volumes,
-		Committer:  &committer{s.writer, s.repo},
+		Committer:  s.committer(),
 		Operations: s.loop.Operations(),
 		Load:       s.check.loader.Load,
 		Images:     images.New(images.Options{Platform: s.offered, DockerConfig: s.config.Images.DockerConfigFile, Log: s.log}),
@@ -220,6 +228,9 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 	}
 	for forge, secret := range secrets {
 		options.Hooks[webhook.Forge(forge)] = webhook.Secret(secret)
+	}
+	if s.reviews != nil {
+		options.Reviews = s.committer()
 	}
 	if s.host != nil {
 		options.Git = http.HandlerFunc(s.serveGit)
@@ -277,6 +288,9 @@ func (s *server) Run(ctx context.Context) error {
 	})
 	group.Go(func() error { return s.look(ctx) })
 	group.Go(func() error { return s.writer.Run(ctx) })
+	if s.reviews != nil {
+		group.Go(func() error { return s.watchReviews(ctx) })
+	}
 	if s.guard != nil {
 		group.Go(func() error { return s.guard.Run(ctx) })
 	}
@@ -329,6 +343,7 @@ func (s *server) look(ctx context.Context) error {
 			select {
 			case <-s.trigger:
 				s.loop.Poke()
+				s.reviews.Poke()
 			case <-ctx.Done():
 				return nil
 			}

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bayplan.dev/reconcile"
-	"bayplan.dev/webhook"
 )
 
 // tidiers bounds how many expired containers wait for the writer at once, which
@@ -17,13 +16,13 @@ const tidiers = 32
 // tidy writes into the repository what has become of expired containers, a
 // commit for each. What can't be written doesn't keep the others from it.
 func (s *server) tidy(ctx context.Context, expired []reconcile.Expiry) error {
-	to := &committer{s.writer, s.repo}
+	to := s.committer()
 	errs := make([]error, len(expired))
 	var group errgroup.Group
 	group.SetLimit(tidiers)
 	for i, e := range expired {
 		group.Go(func() error {
-			errs[i] = webhook.Expire(ctx, to, e.ID, e.At, e.Policy)
+			errs[i] = s.expire(ctx, to, e)
 			return nil
 		})
 	}

@@ -91,6 +91,8 @@ type writes struct {
 	format  string
 	until   schema.OperationState
 	timeout time.Duration
+	// patient waits for reviews too, which take as long as people do.
+	patient bool
 	// place moves the server's findings to the user's own file; nil leaves them.
 	place func(error) error
 
@@ -135,19 +137,21 @@ func (w *writes) make(ctx context.Context, target string, r request) error {
 	if status == http.StatusNoContent {
 		return w.app.chat("%s isn't there; nothing to do\n", target)
 	}
+	var late error
 	if w.until != "" {
-		if made.Operation, err = w.follow(ctx, made.Operation); err != nil {
-			return err
+		made.Operation, late = w.follow(ctx, made.Operation)
+		if late != nil && !errors.Is(late, errNotObserved) {
+			return late
 		}
 	}
-	w.changes = append(w.changes, made)
+	w.changes = append(w.changes, made) // also when it is on its way still
 	if status == http.StatusOK {
-		return w.app.chat("%s is so already; nothing had to change\n", target)
+		return errors.Join(w.app.chat("%s is so already; nothing had to change\n", target), late)
 	}
 	if f := output(w.format); f == outputTable || f == outputWide {
-		return w.app.printf("%s\n", changeText(made))
+		return errors.Join(w.app.printf("%s\n", changeText(made)), late)
 	}
-	return nil
+	return late
 }
 
 // changeText is a change as people read it.
@@ -157,11 +161,7 @@ func changeText(c webhook.Written) string {
 	text := verb + " " + kindWord(op.Kind) + " " + op.Target
 	switch op.State {
 	case schema.OperationAwaitingReview:
-		text = op.Action + " " + kindWord(op.Kind) + " " + op.Target + " awaits review"
-		if op.Message != "" {
-			text += ": " + op.Message
-		}
-		return text + " (operation " + op.ID + ")"
+		return reviewText(op) + " (operation " + op.ID + ")"
 	case schema.OperationApplied, schema.OperationReady:
 		text += ", " + string(op.State)
 	case schema.OperationCommitted, schema.OperationApplying, schema.OperationFailed, schema.OperationSuperseded:
@@ -170,6 +170,15 @@ func changeText(c webhook.Written) string {
 		text += ", until " + c.ExpirationTime.Local().Format(time.DateTime)
 	}
 	return text + " (commit " + c.Commit.Short() + ", operation " + op.ID + ")"
+}
+
+// reviewText is a change that somebody must merge.
+func reviewText(op schema.Operation) string {
+	text := op.Action + " " + kindWord(op.Kind) + " " + op.Target + " awaits review"
+	if op.Message != "" {
+		text += ": " + op.Message
+	}
+	return text
 }
 
 // pastOf is an action as something that was done.

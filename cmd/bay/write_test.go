@@ -106,6 +106,7 @@ func TestWaitEndsWithTheRealReason(t *testing.T) {
 		{schema.OperationFailed, exitFailed, "ImagePullBackOff: no such image"},
 		{schema.OperationSuperseded, exitConflict, "superseded"},
 		{schema.OperationApplying, exitNotObserved, "bay operations op1 --wait"},
+		{schema.OperationAwaitingReview, exitNotObserved, "start container alice--web awaits review: no such image; once it is merged go on with `bay operations op1 --wait`"},
 	} {
 		t.Run(string(test.state), func(t *testing.T) {
 			p := newPeer(t)
@@ -123,6 +124,10 @@ func TestWaitEndsWithTheRealReason(t *testing.T) {
 			got := callBay(t, p.env(), "", "start", "alice--web", "--wait", "--timeout", "600ms")
 			if got.code != test.end || !strings.Contains(got.stderr, test.said) {
 				t.Errorf("exit code %d, want %d; stderr %q, want %q in it", got.code, test.end, got.stderr, test.said)
+			}
+			// What was changed is told even when it wasn't seen to come true.
+			if told := strings.Contains(got.stdout, "operation op1)"); told != (test.end == exitOK || test.end == exitNotObserved) {
+				t.Errorf("stdout: got %q", got.stdout)
 			}
 		})
 	}
