@@ -30,7 +30,9 @@ type podDetail struct {
 	wasReady  bool
 	terminal  bool
 	// ended is true when no container of the Pod will run again.
-	ended    bool
+	ended bool
+	// running is true while something can be run in the Pod's container.
+	running  bool
 	restarts int32
 	reason   string
 	message  string
@@ -62,6 +64,7 @@ func podDetailOf(o object) any {
 	}
 	for _, s := range pod.Status.ContainerStatuses {
 		d.restarts += s.RestartCount
+		d.running = d.running || s.State.Running != nil
 	}
 	d.explain(pod)
 	d.reason, d.message = shared(d.reason), shared(d.message)

@@ -18,7 +18,8 @@ import (
 
 // Right is what a role must allow. "*" is every group or resource.
 type Right struct {
-	Group    string
+	Group string
+	// Resource may have a subresource: "pods/log".
 	Resource string
 	Verb     string
 	// Namespace is where; empty is the whole cluster.
@@ -34,8 +35,10 @@ func (r Right) String() string {
 	return text
 }
 
-// Rights are all that a Cluster needs. Everything is listed, as metadata only,
-// before a namespace is deleted, because it may hold something foreign.
+// Rights are all that a Cluster needs, and who reaches into its containers.
+// Everything is listed, as metadata only, before a namespace is deleted,
+// because it may hold something foreign. A stream is created, and where it is a
+// WebSocket also gotten.
 func Rights() []Right {
 	rights := []Right{
 		{Group: "*", Resource: "*", Verb: "list"},
@@ -47,6 +50,12 @@ func Rights() []Right {
 	for _, verb := range []string{"get", "delete"} {
 		rights = append(rights, Right{Group: replicaSets.gvk.Group, Resource: replicaSets.resource, Verb: verb})
 	}
+	for _, stream := range []string{"pods/exec", "pods/portforward"} {
+		for _, verb := range []string{"get", "create"} {
+			rights = append(rights, Right{Resource: stream, Verb: verb})
+		}
+	}
+	rights = append(rights, Right{Resource: "pods/log", Verb: "get"})
 	for _, k := range kinds {
 		verbs := []string{"get", "list", "watch", "create", "patch", "delete"}
 		if k.observed {
@@ -60,6 +69,15 @@ func Rights() []Right {
 		return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Resource, b.Resource), cmp.Compare(a.Verb, b.Verb))
 	})
 	return rights
+}
+
+// Wishes are rights without which something is left out: the metrics API tells
+// of processors and memory, the kubelets' summaries of storage and network too.
+func Wishes() []Right {
+	return []Right{
+		{Resource: "nodes/proxy", Verb: "get"},
+		{Group: "metrics.k8s.io", Resource: "pods", Verb: "get"},
+	}
 }
 
 // reviews bounds how many rights are asked for at a time.
@@ -134,8 +152,11 @@ func (c *client) refused(ctx context.Context, rights []Right) ([]Right, error) {
 	group.SetLimit(reviews)
 	for i, right := range rights {
 		group.Go(func() error {
+			resource, subresource, _ := strings.Cut(right.Resource, "/")
 			review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
-				ResourceAttributes: &authorizationv1.ResourceAttributes{Group: right.Group, Resource: right.Resource, Verb: right.Verb, Namespace: right.Namespace},
+				ResourceAttributes: &authorizationv1.ResourceAttributes{
+					Group: right.Group, Resource: resource, Subresource: subresource, Verb: right.Verb, Namespace: right.Namespace,
+				},
 			}}
 			err := c.review(ctx, "selfsubjectaccessreviews", review)
 			allowed[i] = review.Status.Allowed
