@@ -65,12 +65,13 @@ func parseServer(output string) (dir, server string) {
 // firstWord is what of a command may be logged: the program's name. More of it
 // may be a secret, and so may what is assigned before it.
 func firstWord(command string) string {
-	words := strings.Fields(command)
-	if len(words) == 0 {
-		return ""
+	command = strings.TrimLeft(command, " \t\n(")
+	end := strings.IndexAny(command, " \t\n;|&<>()")
+	if end < 0 {
+		end = len(command)
 	}
-	name := path.Base(words[0])
-	if len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != "" {
+	name := path.Base(command[:end])
+	if end == 0 || len(name) > 40 || strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") != "" {
 		return ""
 	}
 	return name

@@ -130,8 +130,9 @@ func New(o Options) (*Server, error) {
 // errGoingDown is why connections end when the server does.
 var errGoingDown = errors.New("the server is going down; connect again")
 
-// Serve accepts connections until ctx ends, closes l, tells open sessions, and
-// returns when they have ended, 3 seconds later at most.
+// Serve accepts connections until ctx ends, closes l, tells open sessions, ends
+// those that don't end by themselves within 3 seconds, and returns when Access
+// has ended their commands.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer context.AfterFunc(ctx, func() { _ = l.Close() })()
 	life, cut := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -156,27 +157,25 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 // accept hands connections over until ctx ends or l fails for good.
 func (s *Server) accept(ctx context.Context, l net.Listener, to func(net.Conn)) error {
 	wait := time.Duration(0)
-	for {
+	for ctx.Err() == nil {
 		c, err := l.Accept()
-		switch {
-		case err == nil:
+		if err == nil {
 			wait = 0
 			to(c)
 			continue
-		case ctx.Err() != nil:
-			return nil
-		case errors.Is(err, net.ErrClosed):
+		}
+		if errors.Is(err, net.ErrClosed) && ctx.Err() == nil {
 			return schema.Errorf(schema.Unavailable, "accept SSH connections at %s: %w", l.Addr(), err)
 		}
 		// Such as too many open files: it passes.
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-		s.options.Log.WarnContext(ctx, "ssh connection not accepted", "err", err)
 		select {
-		case <-time.After(wait):
 		case <-ctx.Done():
-			return nil
+		case <-time.After(wait):
+			s.options.Log.WarnContext(ctx, "ssh connection not accepted", "err", err)
 		}
 	}
+	return nil
 }
 
 // HostKeys returns the public host keys, for known_hosts files.

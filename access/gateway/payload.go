@@ -4,14 +4,15 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"bayplan.dev/schema"
 )
 
-// Bounds of what clients send; the container's kernel has bounds much like these.
+// Bounds of what clients send, in bytes. A command line travels in a URL.
 const (
-	maxCommand     = 100 << 10 // bytes
-	maxVariables   = 32
-	maxVariable    = 4 << 10 // bytes of name and value
-	maxTerminal    = 64      // bytes of a terminal's name
+	maxCommand     = 48 << 10
+	maxVariables   = 8 << 10 // all names and values together
+	maxTerminal    = 64      // a terminal's name
 	defaultColumns = 80
 	defaultRows    = 24
 )
@@ -60,14 +61,26 @@ func newSize(columns, rows uint32) Size {
 	return s
 }
 
-// parseText reads the one string of exec, subsystem and signal. Text that no
-// process could get as an argument is refused.
+// parseText reads the one string of subsystem and signal.
 func parseText(payload []byte) (string, bool) {
 	var m struct{ Text string }
-	if ssh.Unmarshal(payload, &m) != nil || len(m.Text) > maxCommand || strings.ContainsRune(m.Text, 0) {
-		return "", false
+	err := ssh.Unmarshal(payload, &m)
+	return m.Text, err == nil
+}
+
+// parseCommand reads the string of exec. Text that no process could get as an
+// argument is refused.
+func parseCommand(payload []byte) (string, error) {
+	command, ok := parseText(payload)
+	switch {
+	case !ok:
+		return "", schema.Errorf(schema.Invalid, "the command can't be read")
+	case len(command) > maxCommand:
+		return "", schema.Errorf(schema.Invalid, "the command has %d bytes, more than %d; give it on standard input: ssh … sh -s < script", len(command), maxCommand)
+	case strings.ContainsRune(command, 0):
+		return "", schema.Errorf(schema.Invalid, "the command has a NUL byte, which no argument can have")
 	}
-	return m.Text, true
+	return command, nil
 }
 
 // parseVariable reads an env (RFC 4254, 6.4) as NAME=value; false also for a
@@ -78,7 +91,7 @@ func parseVariable(payload []byte) (string, bool) {
 		return "", false
 	}
 	v := m.Name + "=" + m.Value
-	return v, len(v) <= maxVariable && printable(v)
+	return v, len(v) <= maxVariables && printable(v)
 }
 
 // passedOn says whether a variable may change how commands behave. The rest,

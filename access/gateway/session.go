@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"slices"
 
@@ -42,6 +41,7 @@ type session struct {
 
 	// What has been asked for; only the session's own loop touches it.
 	variables []string
+	room      int // bytes that more variables may have
 	terminal  *terminal
 	started   bool
 }
@@ -57,6 +57,7 @@ func (c *conn) session(ctx context.Context, n ssh.NewChannel) {
 	s := &session{
 		conn: c, channel: channel, in: &inlet{r: channel}, out: &outlet{w: channel}, err: &outlet{w: channel.Stderr()},
 		resize: make(chan Size, 1), signals: make(chan string, 8), done: make(chan struct{}),
+		room: maxVariables,
 	}
 	c.join(s)
 	defer c.part(s)
@@ -80,6 +81,9 @@ func (c *conn) session(ctx context.Context, n ssh.NewChannel) {
 type work struct {
 	action  string
 	command string
+	// refused is why it isn't even tried; clients show what a session says, but
+	// nothing of a request that is refused.
+	refused error
 }
 
 // request answers one request of the client. The work, where there is any,
@@ -89,15 +93,10 @@ func (s *session) request(r *ssh.Request) (granted bool, start *work) {
 	case "shell":
 		return s.start(work{action: actionShell})
 	case "exec":
-		command, ok := parseText(r.Payload)
-		if !ok {
-			s.tell(fmt.Sprintf("a command is a text of at most %d bytes; give more on standard input: ssh … sh -s < script", maxCommand))
-			return false, nil
-		}
-		return s.start(work{actionExec, command})
+		command, err := parseCommand(r.Payload)
+		return s.start(work{actionExec, command, err})
 	case "subsystem":
 		if name, ok := parseText(r.Payload); !ok || name != "sftp" {
-			s.tell("the only subsystem is sftp")
 			return false, nil
 		}
 		return s.start(work{action: actionSFTP})
@@ -136,9 +135,10 @@ func (s *session) prepare(r *ssh.Request) bool {
 		return true
 	case "env":
 		v, ok := parseVariable(r.Payload)
-		if !ok || s.started || len(s.variables) >= maxVariables {
+		if !ok || s.started || len(v) > s.room {
 			return false
 		}
+		s.room -= len(v) + 1
 		s.variables = append(s.variables, v)
 		return true
 	}
@@ -202,10 +202,12 @@ func (s *session) run(ctx context.Context, w *work) {
 }
 
 func (s *session) do(ctx context.Context, w *work) (Exit, error) {
-	switch w.action {
-	case actionShell:
+	switch {
+	case w.refused != nil:
+		return Exit{}, w.refused
+	case w.action == actionShell:
 		return s.exec(ctx, shellCommand(s.variables))
-	case actionSFTP:
+	case w.action == actionSFTP:
 		return s.sftp(ctx)
 	}
 	return s.exec(ctx, runCommand(w.command, s.variables))

@@ -195,7 +195,8 @@ func (f *fileServer) look(name string, follow bool) (FileInfo, error) {
 	f.mu.Lock()
 	s, ok := f.seen[name]
 	f.mu.Unlock()
-	if ok && time.Since(s.at) < fresh && !(follow && s.info.Mode&fs.ModeSymlink != 0) {
+	elsewhere := follow && s.info.Mode&fs.ModeSymlink != 0
+	if ok && !elsewhere && time.Since(s.at) < fresh {
 		return s.info, nil
 	}
 	if follow {
@@ -282,5 +283,5 @@ func (a attributes) IsDir() bool        { return a.info.Mode.IsDir() }
 func (a attributes) Sys() any           { return nil }
 
 // Uid and Gid implement sftp.FileInfoUidGid.
-func (a attributes) Uid() uint32 { return a.info.UID } //nolint:revive,staticcheck // the library's spelling
-func (a attributes) Gid() uint32 { return a.info.GID } //nolint:revive,staticcheck // as above
+func (a attributes) Uid() uint32 { return a.info.UID }
+func (a attributes) Gid() uint32 { return a.info.GID }
