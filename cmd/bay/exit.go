@@ -38,7 +38,7 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{fmt.Errorf(format+"\nrun %q for usage", append(args, cmd.CommandPath()+" --help")...)}
 }
 
-func isQuiet(err error) bool { return errors.Is(err, errFindings) }
+func isQuiet(err error) bool { return errors.Is(err, errFindings) || errors.Is(err, errDiffers) }
 
 // exitCode is the only place that knows which failure ends with which code.
 func exitCode(err error) int {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -23,8 +24,9 @@ func (a *app) initCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
 		Short: "Write a fleet repository with one container and your SSH keys",
-		Long: `Write the files of a small fleet repository: one container, and the public
-keys of ~/.ssh. A file that is already there is left alone.`,
+		Long: `Write the files of a small fleet repository: one container, the public keys of
+~/.ssh, and the JSON Schemas that editors check and complete documents with. A
+file that is already there is left alone.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if user == "" {
@@ -47,21 +49,61 @@ keys of ~/.ssh. A file that is already there is left alone.`,
 // userName turns a login name into a user where only case stands in the way.
 func userName(login string) string { return strings.ToLower(login) }
 
-// initialFiles is the quickstart example with its user renamed, plus the keys of home.
+// schemaFolder is where editors find the schemas, by a path within the
+// repository: that works without a network and without a server. The loader
+// reads no folder at the top but its own.
+const schemaFolder = ".bayplan/schemas"
+
+// schemaLines tell editors which schema a document two folders below users has.
+// The first is read by the YAML language server, the second by JetBrains.
+func schemaLines(kind string) []byte {
+	file := "../../../" + schemaFolder + "/" + kind + ".json"
+	return fmt.Appendf(nil, "# yaml-language-server: $schema=%s\n# $schema: %s\n", file, file)
+}
+
+// schemaFiles are the schemas of all kinds.
+func schemaFiles() (map[string][]byte, error) {
+	files := map[string][]byte{}
+	for _, kind := range kinds() {
+		text, err := schema.JSONSchema(kind)
+		if err != nil {
+			return nil, err
+		}
+		files[path.Join(schemaFolder, kind+".json")] = text
+	}
+	return files, nil
+}
+
+// initialFiles is the quickstart example with its user renamed, plus the keys
+// of home and the schemas.
 func initialFiles(user, home string) (map[string][]byte, error) {
 	files, err := sshKeyFiles(user, home)
 	if err != nil {
 		return nil, err
 	}
+	schemas, err := schemaFiles()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(files, schemas)
 	err = fs.WalkDir(examples.Quickstart(), "users", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := fs.ReadFile(examples.Quickstart(), name)
-		files[strings.Replace(name, "users/alice/", "users/"+user+"/", 1)] = text
+		files[strings.Replace(name, "users/alice/", "users/"+user+"/", 1)] = withSchema(text)
 		return err
 	})
 	return files, err
+}
+
+// withSchema replaces the example's own line for editors, which leads into this
+// program's source.
+func withSchema(text []byte) []byte {
+	if line, rest, ok := bytes.Cut(text, []byte("\n")); ok && bytes.HasPrefix(line, []byte("# yaml-language-server:")) {
+		text = rest
+	}
+	return append(schemaLines("container"), text...)
 }
 
 // sshKeyFiles turns each public key of home into an SSHKey document.
@@ -82,7 +124,7 @@ func sshKeyFiles(user, home string) (map[string][]byte, error) {
 			continue
 		}
 		line := bytes.TrimSpace(ssh.MarshalAuthorizedKey(key))
-		files[path.Join("users", user, "keys", keyName+".yaml")] = fmt.Appendf(nil,
+		files[path.Join("users", user, "keys", keyName+".yaml")] = fmt.Appendf(schemaLines("sshkey"),
 			"apiVersion: bayplan.dev/v1\nkind: SSHKey\nmetadata:\n  name: %s\nspec:\n  publicKey: %s\n", keyName, line)
 	}
 	return files, nil

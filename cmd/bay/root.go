@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(cmd)
 		}
 	}
-	add("offline", a.initCommand(), a.validateCommand(), a.renderCommand(), a.schemaCommand())
+	add("offline", a.initCommand(), a.validateCommand(), a.renderCommand(), a.diffCommand(), a.schemaCommand())
 	add("server", a.upCommand(), a.serveCommand(), a.appKeyCommand())
 	add("client", a.clientCommands()...)
 	add("access", a.accessCommands()...)

@@ -22,7 +22,10 @@ func (a *app) validateCommand() *cobra.Command {
 		Short: "Check a fleet repository and print everything that is wrong with it",
 		Long: `Check a fleet repository: the files of a folder, or with --revision a commit
 of a local clone. Every finding is printed with its place and how to mend it.
-Exits 1 when there is a finding of severity error.`,
+Exits 1 when there is a finding of severity error.
+
+-o github annotates the lines in a workflow of GitHub or Gitea, -o junit is
+read by GitLab and Jenkins, -o sarif by code scanning.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fleet, err := a.loadDir(cmd.Context(), dirArg(args), revision)
@@ -33,7 +36,8 @@ Exits 1 when there is a finding of severity error.`,
 		},
 	}
 	cmd.Flags().StringVar(&revision, "revision", "", "check this commit or branch of the clone at DIR instead of its files")
-	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text or json")
+	cmd.Flags().StringVarP(&output, "output", "o", "text", "output format: text, json, junit, github or sarif")
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(validateFormats(), cobra.ShellCompDirectiveNoFileComp)) // fails for unknown flags only
 	return cmd
 }
 
@@ -96,28 +100,32 @@ func (l loader) Load(ctx context.Context, s schema.Snapshot) (*schema.Fleet, err
 	return &checked, nil
 }
 
+// validateFormats are all values of -o.
+func validateFormats() []string {
+	return []string{formatText, formatJSON, formatJUnit, formatGitHub, formatSARIF}
+}
+
 func (a *app) printFindings(cmd *cobra.Command, fleet *schema.Fleet, output string) error {
-	failed := len(fleet.Findings.Errors()) > 0
+	if !slices.Contains(validateFormats(), output) {
+		return usagef(cmd, "output format %q must be text, json, junit, github or sarif", output)
+	}
+	var err error
 	switch output {
-	case "json":
+	case formatJSON:
 		findings := fleet.Findings
 		if findings == nil {
 			findings = schema.Findings{}
 		}
-		if err := json.NewEncoder(a.stdout).Encode(findings); err != nil {
-			return err
-		}
-	case "text":
-		if err := printSummary(a.stdout, fleet); err != nil {
-			return err
-		}
+		err = json.NewEncoder(a.stdout).Encode(findings)
+	case formatText:
+		err = printSummary(a.stdout, fleet)
 	default:
-		return usagef(cmd, "output format %q must be text or json", output)
+		err = writeReport(a.stdout, reportOf("validate", fleet.Findings), output)
 	}
-	if failed {
-		return errFindings
+	if err == nil && len(fleet.Findings.Errors()) > 0 {
+		err = errFindings
 	}
-	return nil
+	return err
 }
 
 func printSummary(w io.Writer, fleet *schema.Fleet) error {
