@@ -56,6 +56,7 @@ func (s *Server) serverConfig() *ssh.ServerConfig {
 // proof of a key that opens the container.
 func (s *Server) configOf(v *visit) *ssh.ServerConfig {
 	c := *s.config
+	c.PreAuthConnCallback = func(ssh.ServerPreAuthConn) { s.crowd.advance(v) }
 	c.VerifiedPublicKeyCallback = func(_ ssh.ConnMetadata, _ ssh.PublicKey, p *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 		if err := s.crowd.admit(v); err != nil {
 			return nil, &ssh.BannerError{Err: err, Message: notice(err.Error())}

@@ -33,10 +33,10 @@ type conn struct {
 }
 
 // welcome leads a stranger through the login, and serves who has logged in.
-func (s *Server) welcome(ctx context.Context, raw net.Conn) {
+func (s *Server) welcome(ctx context.Context, visit *visit) {
+	raw := visit.conn
 	defer raw.Close() //nolint:errcheck // there is nobody left to tell
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
-	visit := s.crowd.enter(raw)
 	defer s.crowd.leave(visit)
 	defer s.metrics.connected()()
 	_ = raw.SetDeadline(time.Now().Add(s.options.Limits.LoginTime))

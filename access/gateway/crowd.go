@@ -68,6 +68,16 @@ func (w *crowd) enter(c net.Conn) *visit {
 	return v
 }
 
+// advance lets a stranger whose connection is secure stay longer than those
+// who have only come.
+func (w *crowd) advance(v *visit) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if v.place != nil {
+		w.strangers[v.address].MoveToBack(v.place)
+	}
+}
+
 // push drops a stranger.
 func (w *crowd) push() {
 	var most *list.List

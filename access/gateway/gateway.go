@@ -139,7 +139,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	defer cut(nil)
 	var open sync.WaitGroup
 	err := s.accept(ctx, l, func(c net.Conn) {
-		open.Go(func() { s.welcome(life, c) })
+		v := s.crowd.enter(c) // in the order in which they came
+		open.Go(func() { s.welcome(life, v) })
 	})
 	ended := make(chan struct{})
 	go func() { open.Wait(); close(ended) }()
