@@ -27,7 +27,8 @@ func runFirst() error {
 	if err != nil {
 		return err
 	}
-	machine, err := syscall.ForkExec(selfExe, []string{"devcluster", "component", machineName, string(encoded)}, &syscall.ProcAttr{
+	argv := []string{"devcluster", "component", machineName, string(encoded)}
+	machine, err := syscall.ForkExec(selfExe, argv, &syscall.ProcAttr{ //nolint:gosec // our own binary
 		Dir:   nodeFolder,
 		Env:   os.Environ(),
 		Files: []uintptr{0, 1, 2},

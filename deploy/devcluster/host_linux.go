@@ -94,7 +94,9 @@ func (h *host) run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 	}
 	_ = h.first.Process.Signal(syscall.SIGTERM) // it may just have ended
-	<-ended
+	if err := <-ended; err != nil {
+		return fmt.Errorf("end the node: %w", err)
+	}
 	return nil
 }
 
@@ -154,7 +156,7 @@ func (h *host) serve(ctx context.Context) error {
 func (h *host) startEgress(pid int) (bool, error) {
 	program, err := exec.LookPath("slirp4netns")
 	if err != nil {
-		return false, nil //nolint:nilerr // it is a convenience
+		return false, nil // it is a convenience
 	}
 	read, write, err := os.Pipe()
 	if err != nil {

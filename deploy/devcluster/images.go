@@ -25,6 +25,9 @@ const (
 	pauseImage   = "pause:1"   // holds a Pod's namespaces
 )
 
+// imageRegistry is a name for our registry that never changes, as its port may.
+const imageRegistry = "registry.test"
+
 // imageUser is who runs in them: namespaces that are restricted refuse root.
 const imageUser = 1000
 
@@ -83,7 +86,7 @@ func readBusybox() ([]byte, []string, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("make images: %w; %s", err, installHint)
 	}
-	data, err := os.ReadFile(program)
+	data, err := os.ReadFile(program) //nolint:gosec // Debian's program
 	if err != nil {
 		return nil, nil, fmt.Errorf("make images: %w", err)
 	}

@@ -1,6 +1,6 @@
-// Command devcluster is a Kubernetes control plane for a developer's machine: etcd, kube-apiserver,
-// kube-controller-manager, kube-scheduler and simulated nodes (kwok) in one binary, which runs
-// itself again for each component, as busybox does.
+// Command devcluster is a Kubernetes cluster for a developer's machine: etcd, kube-apiserver,
+// kube-controller-manager, kube-scheduler, and simulated nodes (kwok) or a real one (kubelet, kube-proxy) in one
+// binary, which runs itself again for each component, as busybox does.
 package main
 
 import (
@@ -12,10 +12,11 @@ import (
 	"os"
 )
 
-const usage = `devcluster: a Kubernetes control plane with simulated nodes, for development and tests
+const usage = `devcluster: a Kubernetes control plane with simulated nodes or a real one, for development and tests
 
-  devcluster up  --data DIR [--port 6443] [--nodes 1] [--fsync=true]   until it is told to end
-  devcluster run [--data DIR] [--nodes 1] [--fsync=false] -- CMD ARGS  as long as CMD runs
+  devcluster up  --data DIR [--node real|simulated] [--port 6443]   until it is told to end
+  devcluster run [--data DIR] [--node real|simulated] -- CMD ARGS   as long as CMD runs
+  devcluster clean                                                  what killed ones left
   devcluster version
 
 "devcluster up --help" and "devcluster run --help" tell the flags.
@@ -50,6 +51,8 @@ func run(ctx context.Context, args []string, std stdio) int {
 	case "run":
 		status, err := runCommand(ctx, args, std)
 		return max(status, code(err, std))
+	case "clean":
+		return code(clean(args, std), std)
 	case "component":
 		return runComponent(args, std) //nolint:contextcheck // a component ends by signals
 	case "version":

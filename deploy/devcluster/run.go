@@ -32,7 +32,10 @@ func runCommand(ctx context.Context, args []string, std stdio) (int, error) {
 	}
 	opts.port = 0
 	if opts.data == "" {
-		dir, err := os.MkdirTemp("", "devcluster-")
+		if err := sweepTemporary(); err != nil {
+			return 0, err
+		}
+		dir, err := makeTemporary()
 		if err != nil {
 			return 0, fmt.Errorf("make data directory: %w", err)
 		}

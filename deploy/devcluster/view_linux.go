@@ -21,13 +21,15 @@ const (
 )
 
 // kernelTunables are what a kubelet sets on its machine, for all. It shall find them set.
-var kernelTunables = map[string]string{
-	"vm/overcommit_memory":      "1",
-	"vm/panic_on_oom":           "0",
-	"kernel/panic":              "10",
-	"kernel/panic_on_oops":      "1",
-	"kernel/keys/root_maxkeys":  "1000000",
-	"kernel/keys/root_maxbytes": "25000000",
+func kernelTunables() map[string]string {
+	return map[string]string{
+		"vm/overcommit_memory":      "1",
+		"vm/panic_on_oom":           "0",
+		"kernel/panic":              "10",
+		"kernel/panic_on_oops":      "1",
+		"kernel/keys/root_maxkeys":  "1000000",
+		"kernel/keys/root_maxbytes": "25000000",
+	}
 }
 
 // makeView mounts, in this mount namespace, what a node must have of its own; the host sees none of it.
@@ -52,7 +54,7 @@ func makeView(config machineConfig) error {
 	m.mount("tmpfs", "/tmp", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=1777")
 	m.mount("tmpfs", "/var/lib", "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755")
 	m.bind(filepath.Join(nodeFolder, "log"), "/var/log")
-	for name, value := range kernelTunables {
+	for name, value := range kernelTunables() {
 		m.pin(filepath.Join("/proc/sys", name), value)
 	}
 	m.resolver(resolver, config.Egress)

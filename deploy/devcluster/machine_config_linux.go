@@ -6,12 +6,6 @@ import (
 	"path/filepath"
 )
 
-const (
-	clusterDNS = "10.43.0.10"
-	// imageRegistry is a name for the cluster's own registry that never changes, as its port may.
-	imageRegistry = "registry.test"
-)
-
 // containerdConfig is of version 2, which containerd 1.6 to 2.x read.
 func containerdConfig(snapshotter, plugins string) string {
 	return fmt.Sprintf(`version = 2
