@@ -83,9 +83,13 @@ func (a *API) capture(accepts ...string) func(huma.Context, func(huma.Context)) 
 
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body has more than %d bytes", maxBody))
+		return tooLarge(maxBody)
 	}
 	return schema.Errorf(schema.Invalid, "the body can't be read: %w", err)
+}
+
+func tooLarge(limit int64) error {
+	return newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, fmt.Sprintf("the body has more than %d bytes", limit))
 }
 
 // acceptable refuses a body of another type than the route takes. One without

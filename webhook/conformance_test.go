@@ -121,6 +121,7 @@ func TestConformance(t *testing.T) {
 	} {
 		w.send(t, 200, "GET", path, "")
 	}
+	insideContainer(t, w)
 	w.send(t, 202, "POST", id+"/rollback", `{"revision":"`+string(revisionOf(3))+`"}`)
 	refused(t, w, id)
 	w.send(t, 202, "POST", id+"/ingress", `{"port":443,"target_port":8080}`)
@@ -136,7 +137,9 @@ func TestConformance(t *testing.T) {
 	w.send(t, 503, "POST", "/compute/spaces", `{"name":"late","user":"alice"}`)
 	for path, item := range w.doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			streams := slices.Contains([]string{"/compute/ws", "/compute/events"}, path)
+			streams := slices.Contains([]string{
+				"/compute/ws", "/compute/events", "/compute/containers/{id}/exec", "/compute/containers/{id}/ports/{port}",
+			}, path) && method == http.MethodGet
 			if strings.HasPrefix(path, "/compute/") && !streams && !w.good[op.OperationID] {
 				t.Errorf("%s %s hasn't been seen to work", method, path)
 			}
@@ -145,6 +148,40 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	}
+}
+
+// insideContainer asks what leads into a container.
+func insideContainer(t *testing.T, w *witness) {
+	t.Helper()
+	id := "/compute/containers/alice--web"
+	w.send(t, 200, "POST", id+"/exec", `{"command":["sh","-c","cat; printf '\\377' >&2; exit 7"],"stdin":"aGk=","stdin_encoding":"base64","timeout":"10s"}`)
+	w.send(t, 200, "POST", id+"/exec", `{"command":["sleep","9"],"timeout":"10ms"}`)
+	w.send(t, 422, "POST", id+"/exec", `{"command":[]}`)
+	w.send(t, 422, "POST", id+"/exec", `{"command":["ls"],"timeout":"11m"}`)
+	w.send(t, 422, "POST", id+"/exec", `{"command":["no-such-program"]}`)
+	w.send(t, 426, "GET", id+"/exec?command=ls", "")
+	w.send(t, 426, "GET", id+"/ports/80", "")
+	w.send(t, 200, "GET", id+"/logs?tail=1&timestamps=true", "")
+	w.send(t, 404, "GET", id+"/logs?previous=true", "")
+	w.send(t, 200, "GET", id+"/metrics", "")
+	w.send(t, 200, "GET", id+"/events", "")
+	w.send(t, 204, "POST", id+"/files/mkdir", `{"path":"/new/folder","mode":"0700"}`)
+	w.send(t, 409, "POST", id+"/files/mkdir", `{"path":"/new/folder","parents":false}`)
+	w.send(t, 204, "PUT", id+"/files?path=/new/b&mode=600", "\x00\xff", "Content-Type", typeBytes)
+	w.send(t, 409, "PUT", id+"/files?path=/new/b", "x", "Content-Type", typeBytes, "If-None-Match", "*")
+	w.send(t, 200, "GET", id+"/files?path=/new/b", "")
+	w.send(t, 422, "GET", id+"/files?path=/new", "")
+	w.send(t, 200, "GET", id+"/files/list?path=/new&limit=1", "")
+	w.send(t, 200, "GET", id+"/files/stat?path=/new/b", "")
+	w.send(t, 404, "GET", id+"/files/stat?path=/new/c", "")
+	tar := w.send(t, 200, "GET", id+"/files/archive?path=/new", "").Body.String()
+	w.send(t, 204, "PUT", id+"/files/archive?path=/data", tar, "Content-Type", typeTar)
+	w.send(t, 404, "PUT", id+"/files/archive?path=/nope", tar, "Content-Type", typeTar)
+	w.send(t, 204, "POST", id+"/files/move", `{"from":"/new/b","to":"/new/c"}`)
+	w.send(t, 404, "POST", id+"/files/move", `{"from":"/new/b","to":"/new/c"}`)
+	w.send(t, 204, "DELETE", id+"/files?path=/new&recursive=true", "")
+	w.send(t, 204, "DELETE", id+"/files?path=/new", "")
+	w.send(t, 422, "DELETE", id+"/files?path=/", "")
 }
 
 // refused are requests that must fail, one at least of each route that writes.

@@ -15,7 +15,7 @@ import (
 const (
 	corsMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 	corsHeaders = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, " + userHeader + ", " + requestIDHeader
-	corsExposed = "ETag, Location, Retry-After, WWW-Authenticate, " + requestIDHeader
+	corsExposed = "Content-Disposition, ETag, Location, Retry-After, WWW-Authenticate, " + requestIDHeader
 	corsMaxAge  = "600" // seconds
 )
 

@@ -78,7 +78,7 @@ func (e *events) write(parts ...[]byte) error {
 	err := e.c.SetWriteDeadline(deadline)
 	for _, p := range parts {
 		if err == nil {
-			_, err = e.w.Write(p) //nolint:gosec // JSON in an event stream, which no browser renders
+			_, err = e.w.Write(p)
 		}
 	}
 	if err == nil {

@@ -119,10 +119,12 @@ func (a *API) verified(r *http.Request, token string) (auth.Caller, error) {
 	return auth.Caller{}, unauthenticated("send Authorization: Bearer and a token", "")
 }
 
-// streaming reports whether the request opens a stream, which a browser can't
-// send a header with.
+// streaming reports whether the request opens a stream or downloads a file,
+// which a browser can't send a header with.
 func streaming(r *http.Request) bool {
-	return r.Method == http.MethodGet && (r.URL.Path == streamEventsPath || strings.EqualFold(r.Header.Get("Upgrade"), "websocket"))
+	return r.Method == http.MethodGet && (r.URL.Path == streamEventsPath || upgrading(r) ||
+		strings.HasPrefix(r.URL.Path, "/compute/containers/") &&
+			(strings.HasSuffix(r.URL.Path, "/files") || strings.HasSuffix(r.URL.Path, "/files/archive")))
 }
 
 // authenticated counts how it went and tells a caller that isn't let in why.

@@ -39,7 +39,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		streams: &streamMetrics{
 			open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 				Name: "bayplan_streams",
-				Help: "Open streams of status frames.",
+				Help: "Open streams of status frames, and sessions into containers.",
 			}, []string{"transport"}),
 			slow: prometheus.NewCounterVec(prometheus.CounterOpts{
 				Name: "bayplan_streams_slow_total",

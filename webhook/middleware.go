@@ -80,8 +80,10 @@ func (a *API) observed(w middleware.WrapResponseWriter, r *http.Request, start t
 		status = http.StatusOK
 	}
 	took := time.Since(start)
-	a.metrics.request(r.Method, chi.RouteContext(r.Context()).RoutePattern(), status, took)
 	n, _ := r.Context().Value(noteKey{}).(*note)
+	if !n.stream {
+		a.metrics.request(r.Method, chi.RouteContext(r.Context()).RoutePattern(), status, took)
+	}
 	a.log.Log(r.Context(), level(r.Method, status), "request",
 		"method", r.Method, "path", r.URL.Path, "status", status, "bytes", w.BytesWritten(),
 		"duration", took, "remote", middleware.GetClientIP(r.Context()), "request", requestIDOf(r.Context()),
@@ -91,11 +93,21 @@ func (a *API) observed(w middleware.WrapResponseWriter, r *http.Request, start t
 type noteKey struct{}
 
 // note tells the log of a request what is found out further in.
-type note struct{ caller auth.Caller }
+type note struct {
+	caller auth.Caller
+	// stream is true for what lasts as long as its client likes.
+	stream bool
+}
 
 func noteCaller(ctx context.Context, c auth.Caller) {
 	if n, ok := ctx.Value(noteKey{}).(*note); ok {
 		n.caller = c
+	}
+}
+
+func noteStream(ctx context.Context) {
+	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+		n.stream = true
 	}
 }
 

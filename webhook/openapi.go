@@ -14,8 +14,8 @@ import (
 )
 
 // newOpenAPI returns the document that routes are added to, served at
-// /openapi.json and /openapi.yaml.
-func newOpenAPI(r chi.Router, version string) huma.API {
+// /openapi.json and /openapi.yaml: for each of two routers.
+func newOpenAPI(ordinary, wide chi.Router, version string) (huma.API, huma.API) {
 	config := huma.DefaultConfig("Bayplan", version)
 	config.Info.Description = "A container cloud whose desired state is a Git repository. " +
 		"Reads answer from memory: what the repository says, and what became of it in the cluster."
@@ -24,9 +24,10 @@ func newOpenAPI(r chi.Router, version string) huma.API {
 	config.SchemasPath = ""
 	config.CreateHooks = nil
 	config.Transformers = []huma.Transformer{retell}
-	api := humachi.New(r, config)
+	api := humachi.New(ordinary, config)
 	describe(api.OpenAPI().Components.Schemas)
-	return api
+	config.OpenAPIPath = ""
+	return api, humachi.New(wide, config)
 }
 
 // read adds a route that answers from the fleet: 503 as long as there is none.

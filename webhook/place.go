@@ -20,8 +20,13 @@ var errAuthorization = errors.New("authorization ended")
 type place struct {
 	transport string
 	end       context.CancelCauseFunc
+	// actor is who took the place.
+	actor string
 	// caller is whose stream it is; a new token changes it.
 	caller atomic.Pointer[auth.Caller]
+	// still says why the caller may not stay, besides what is true of all
+	// streams; nil when there is nothing else.
+	still func(auth.Caller) error
 
 	mu sync.Mutex
 	// cut ends the connection even in the middle of a frame; nil when there is
@@ -38,11 +43,16 @@ func (p *place) onCut(f func()) {
 // sees reports whether the stream's caller sees what is this user's.
 func (p *place) sees(u schema.User) bool { return p.caller.Load().Sees(u) }
 
-// expel ends the stream, and its connection after a moment: a reader that
-// doesn't read must not stay for that.
+// expel ends the stream, and its connection after a moment.
 func (p *place) expel(why error, after time.Duration) {
-	p.end(fmt.Errorf("%w: %w", errAuthorization, why))
-	time.AfterFunc(after, func() {
+	p.end(why)
+	p.cutAfter(after)
+}
+
+// cutAfter ends the connection after a moment: whoever doesn't read what is
+// still to be said must not stay for that.
+func (p *place) cutAfter(d time.Duration) {
+	time.AfterFunc(d, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.cut != nil {
@@ -62,9 +72,14 @@ type said struct {
 // renew takes what a reader says. The error ends the stream.
 func (a *API) renew(ctx context.Context, p *place, message []byte) error {
 	var m said
-	if err := json.Unmarshal(message, &m); err != nil || m.Type != "authorize" {
+	if err := json.Unmarshal(message, &m); err != nil || m.Type != messageAuthorize {
 		return errTalks
 	}
+	return a.authorize(ctx, p, m.Data.Token)
+}
+
+// authorize takes a new token of the stream's actor. The error ends the stream.
+func (a *API) authorize(ctx context.Context, p *place, token string) error {
 	if a.opts.Auth == nil {
 		return nil
 	}
@@ -72,7 +87,7 @@ func (a *API) renew(ctx context.Context, p *place, message []byte) error {
 	if wait := a.reads.wait(was.Actor, time.Now()); wait > 0 {
 		return errTalks
 	}
-	c, err := a.opts.Auth.Caller(ctx, m.Data.Token)
+	c, err := a.opts.Auth.Caller(ctx, token)
 	switch {
 	case schema.CodeOf(err) == schema.Unavailable:
 		return nil // the old token may last until its issuer is back

@@ -25,7 +25,7 @@ const (
 )
 
 func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
-	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+	if !upgrading(r) {
 		w.Header().Set("Upgrade", "websocket")
 		a.refuse(w, r, newProblem(http.StatusUpgradeRequired, codeUpgrade,
 			streamSocketPath+" is a WebSocket; "+streamEventsPath+" streams over plain HTTP"))
@@ -97,7 +97,7 @@ func (a *API) join(ctx context.Context, r *http.Request, transport string) (cont
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	ctx, p, err := a.streams.enter(ctx, transport)
+	ctx, p, err := a.streams.enter(ctx, transport, nil)
 	if err != nil {
 		return nil, nil, nil, err
 	}

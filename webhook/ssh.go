@@ -1,20 +1,50 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"net"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/knownhosts"
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/mutation"
 )
 
+const defaultSSHPort = 22
+
 // SSHAccess says who may log in to a container.
 type SSHAccess struct {
 	Enabled bool     `json:"enabled"`
 	Keys    []string `json:"keys" nullable:"false" doc:"The names of the keys that open it; empty means all keys of the owner."`
-	Command string   `json:"command,omitempty" doc:"The exact command; absent while one can't log in."`
+	Command string   `json:"command,omitempty" doc:"The exact command; absent while one can't log in." example:"ssh -p 2222 alice--web@bay.example"`
+	// The rest says where the command leads, for programs.
+	Host     string       `json:"host,omitempty"`
+	Port     int          `json:"port,omitempty"`
+	User     string       `json:"user,omitempty" doc:"The user to log in as: the container's id."`
+	HostKeys []SSHHostKey `json:"host_keys,omitempty" nullable:"false" doc:"By which the gateway is known; a client that pins them can't be led elsewhere."`
+}
+
+// SSHHostKey is a public key of the gateway.
+type SSHHostKey struct {
+	Type        string `json:"type" example:"ssh-ed25519"`
+	Fingerprint string `json:"fingerprint" example:"SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"`
+	KnownHosts  string `json:"known_hosts" doc:"The line for a known_hosts file."`
+}
+
+// SSHGateway is where containers are logged in to.
+type SSHGateway struct {
+	// Host is its name from outside; the one that the API is called by when empty.
+	Host string
+	Port int
+	// HostKeys are its public keys as authorized_keys has them: type, key, comment.
+	HostKeys []string
 }
 
 // SSHAccessChange replaces who may log in.
@@ -42,10 +72,21 @@ func (a *API) sshWrites() {
 	}, a.setSSH)
 }
 
-func (a *API) getSSH(ctx context.Context, fleet *schema.Fleet, in *struct {
-	ID string `path:"id" example:"alice--web"`
-},
-) (*sshOutput, error) {
+type sshInput struct {
+	ID   string `path:"id" example:"alice--web"`
+	host string
+}
+
+// Resolve notes by which name the API is called.
+func (in *sshInput) Resolve(ctx huma.Context) []error {
+	in.host = ctx.Host()
+	if name, _, err := net.SplitHostPort(in.host); err == nil {
+		in.host = name
+	}
+	return nil
+}
+
+func (a *API) getSSH(ctx context.Context, fleet *schema.Fleet, in *sshInput) (*sshOutput, error) {
 	c, err := a.container(ctx, fleet, in.ID)
 	if err != nil {
 		return nil, err
@@ -56,10 +97,30 @@ func (a *API) getSSH(ctx context.Context, fleet *schema.Fleet, in *struct {
 	}
 	out.Body.Enabled = c.Spec.SSH.Enabled
 	out.Body.Keys = append(out.Body.Keys, c.Spec.SSH.Keys...)
-	if out.Body.Enabled && a.opts.SSHCommand != nil {
-		out.Body.Command = a.opts.SSHCommand(c.ID)
+	if out.Body.Enabled && a.opts.SSH != nil {
+		return out, a.opts.SSH.describe(&out.Body, c.ID, in.host)
 	}
 	return out, nil
+}
+
+// describe says how to log in to a container.
+func (g *SSHGateway) describe(s *SSHAccess, id schema.ContainerID, called string) error {
+	s.Host, s.Port, s.User = cmp.Or(g.Host, strings.Trim(called, "[]")), g.Port, id.String()
+	s.Command = "ssh " + s.User + "@" + s.Host
+	if s.Port != defaultSSHPort {
+		s.Command = fmt.Sprintf("ssh -p %d %s@%s", s.Port, s.User, s.Host)
+	}
+	for _, line := range g.HostKeys {
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err != nil {
+			return schema.Errorf(schema.Internal, "host key of the gateway: %w", err)
+		}
+		s.HostKeys = append(s.HostKeys, SSHHostKey{
+			Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key),
+			KnownHosts: knownhosts.Line([]string{net.JoinHostPort(s.Host, strconv.Itoa(s.Port))}, key),
+		})
+	}
+	return nil
 }
 
 // setSSH leaves portForwarding as it is: it isn't this route's to say.

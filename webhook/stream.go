@@ -33,6 +33,8 @@ const (
 	streamEventsPath = "/compute/events"
 
 	defaultMaxStreams = 1 << 14
+	// maxSessions bounds the sessions into containers of one actor.
+	maxSessions = 256
 )
 
 // The pace of a stream.
@@ -43,6 +45,9 @@ const (
 	slowRate  = 64 << 10
 	// cutAfter is how much longer a slow reader may take to still be told why it is dropped.
 	cutAfter = 5 * time.Second
+	// stallAfter is how long a session into a container may stand still while its
+	// client takes nothing: long enough for a person who reads page by page.
+	stallAfter = 10 * time.Minute
 	// checkEvery is how often each caller is looked at, and how long one that has
 	// to go may take to hear why: together well below 5 seconds.
 	checkEvery = time.Second
@@ -62,9 +67,11 @@ type streams struct {
 	// check says whether a caller may stay; nil when nobody is asked.
 	check func(auth.Caller) error
 
-	mu     sync.Mutex
-	open   map[*place]struct{}
-	closed bool
+	mu   sync.Mutex
+	open map[*place]struct{}
+	// sessions counts those into containers, by actor.
+	sessions map[string]int
+	closed   bool
 	// looks runs while there are streams to look through.
 	looks *time.Timer
 	ended sync.WaitGroup
@@ -72,7 +79,7 @@ type streams struct {
 
 // pace is the timing of a stream; a test needn't wait as long as people do.
 type pace struct {
-	ping, slow, cut, check time.Duration
+	ping, slow, cut, check, stall time.Duration
 }
 
 func newStreams(limit int, m *streamMetrics) *streams {
@@ -80,15 +87,15 @@ func newStreams(limit int, m *streamMetrics) *streams {
 		limit = defaultMaxStreams
 	}
 	return &streams{
-		metrics: m, max: limit, open: map[*place]struct{}{},
-		pace: pace{ping: pingEvery, slow: slowAfter, cut: cutAfter, check: checkEvery},
+		metrics: m, max: limit, open: map[*place]struct{}{}, sessions: map[string]int{},
+		pace: pace{ping: pingEvery, slow: slowAfter, cut: cutAfter, check: checkEvery, stall: stallAfter},
 	}
 }
 
 // enter takes a place, which leave gives back. The context also ends when the
-// streams are closed, with errGoingDown, or when the caller may not stay, with
-// an errAuthorization.
-func (s *streams) enter(ctx context.Context, transport string) (context.Context, *place, error) {
+// streams are closed, with errGoingDown, when the caller may not stay, with an
+// errAuthorization, or with the error of still, which may be nil.
+func (s *streams) enter(ctx context.Context, transport string, still func(auth.Caller) error) (context.Context, *place, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -97,12 +104,18 @@ func (s *streams) enter(ctx context.Context, transport string) (context.Context,
 	case len(s.open) >= s.max:
 		return nil, nil, schema.Errorf(schema.Unavailable, "all %d streams are taken", s.max)
 	}
-	ctx, end := context.WithCancelCause(ctx)
-	p := &place{transport: transport, end: end}
 	c, _ := auth.CallerOf(ctx)
+	if still != nil {
+		if s.sessions[c.Actor] >= maxSessions {
+			return nil, nil, tooFast(time.Second, "too many sessions are open already")
+		}
+		s.sessions[c.Actor]++
+	}
+	ctx, end := context.WithCancelCause(ctx)
+	p := &place{transport: transport, end: end, still: still, actor: c.Actor}
 	p.caller.Store(&c)
 	s.open[p] = struct{}{}
-	if s.check != nil && s.looks == nil {
+	if (s.check != nil || still != nil) && s.looks == nil {
 		s.looks = time.AfterFunc(s.pace.check, s.look)
 	}
 	s.ended.Add(1)
@@ -110,13 +123,13 @@ func (s *streams) enter(ctx context.Context, transport string) (context.Context,
 	return ctx, p, nil
 }
 
-// look ends the streams of callers that may not stay.
+// look ends the streams that must.
 func (s *streams) look() {
 	s.mu.Lock()
 	open := slices.Collect(maps.Keys(s.open))
 	s.mu.Unlock()
 	for _, p := range open {
-		if err := s.check(*p.caller.Load()); err != nil {
+		if err := s.stays(p); err != nil {
 			p.expel(err, s.pace.check)
 		}
 	}
@@ -129,6 +142,20 @@ func (s *streams) look() {
 	s.looks.Reset(s.pace.check)
 }
 
+// stays returns why a stream must end, or nil.
+func (s *streams) stays(p *place) error {
+	c := *p.caller.Load()
+	if s.check != nil {
+		if err := s.check(c); err != nil {
+			return fmt.Errorf("%w: %w", errAuthorization, err)
+		}
+	}
+	if p.still != nil {
+		return p.still(c)
+	}
+	return nil
+}
+
 func (s *streams) leave(p *place) {
 	p.end(nil)
 	p.onCut(nil)
@@ -136,6 +163,11 @@ func (s *streams) leave(p *place) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, p)
+	if p.still != nil {
+		if s.sessions[p.actor]--; s.sessions[p.actor] == 0 {
+			delete(s.sessions, p.actor)
+		}
+	}
 	s.ended.Done()
 }
 

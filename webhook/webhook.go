@@ -28,6 +28,7 @@ import (
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/auth"
+	"bayplan.dev/webhook/into"
 )
 
 // Hub knows what became of each container. It answers from memory and is safe
@@ -86,8 +87,12 @@ type Options struct {
 	Load func(context.Context, schema.Snapshot) (*schema.Fleet, error)
 	// Images lists what containers may run.
 	Images Images
-	// SSHCommand is the exact command that logs in to a container.
-	SSHCommand func(schema.ContainerID) string
+	// Access leads into running containers; nil leaves its routes out.
+	Access into.Access
+	// MaxUpload bounds a file or archive that is written, in bytes; 1 GiB when 0.
+	MaxUpload int64
+	// SSH is where containers are logged in to.
+	SSH *SSHGateway
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
 
@@ -121,14 +126,15 @@ type Options struct {
 
 // API is the handler that New wires. It is safe for concurrent use.
 type API struct {
-	opts    Options
-	log     *slog.Logger
-	router  *chi.Mux
-	api     huma.API
-	metrics *metrics
-	streams *streams
-	frames  *encoder
-	hooks   *hooks
+	opts   Options
+	log    *slog.Logger
+	router *chi.Mux
+	// api takes ordinary requests; wide sets no bounds to bodies and times.
+	api, wide huma.API
+	metrics   *metrics
+	streams   *streams
+	frames    *encoder
+	hooks     *hooks
 	// platforms and waiting are for writes.
 	platforms *platforms
 	waiting   atomic.Int64
@@ -167,7 +173,7 @@ func New(opts Options) *API {
 	a.router.Use(a.clientIP(), requestID, a.observe, a.rescue, headers, a.cors, a.identify, middleware.GetHead)
 	a.router.NotFound(a.notFound)
 	a.router.MethodNotAllowed(a.methodNotAllowed)
-	a.api = newOpenAPI(a.router.With(bounded), opts.Version)
+	a.api, a.wide = newOpenAPI(a.router.With(bounded), a.router, opts.Version)
 	a.routes()
 	return a
 }
@@ -205,6 +211,9 @@ func (a *API) routes() {
 	a.healthRoutes()
 	a.sshRoutes()
 	a.ephemeralRoutes()
+	if a.opts.Access != nil {
+		a.accessRoutes()
+	}
 	if a.opts.Committer != nil {
 		a.writeRoutes()
 	}

@@ -9,9 +9,12 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,6 +24,7 @@ import (
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/images"
+	"bayplan.dev/webhook/into/intotest"
 )
 
 const testRevision = schema.Revision("59b20b8d5c6ff8d09518454d4dd8b7b30f095ab5")
@@ -257,6 +261,10 @@ type house struct {
 	pokes chan struct{}
 	log   *strings.Builder
 	logs  *lockedWriter // to log
+	// inside is what the containers really are.
+	inside *intotest.Local
+	// head replaces fleet while others read it.
+	head atomic.Pointer[schema.Fleet]
 }
 
 // logged is the log of a house where others still write.
@@ -272,11 +280,17 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 	tb.Helper()
 	h := &house{hub: newTestHub(tb), fleet: testFleet(tb), pokes: make(chan struct{}, 1), log: &strings.Builder{}}
 	h.logs = &lockedWriter{w: h.log}
+	h.inside = newLocal(tb)
 	graceEnd := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	opts := Options{
-		Log:       slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Version:   "test",
-		Fleet:     func() *schema.Fleet { return h.fleet },
+		Log:     slog.New(slog.NewTextHandler(h.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "test",
+		Fleet: func() *schema.Fleet {
+			if head := h.head.Load(); head != nil {
+				return head
+			}
+			return h.fleet
+		},
 		Hub:       h.hub,
 		Subscribe: h.hub.subscribe,
 		Owned: func() []schema.SpaceID {
@@ -294,6 +308,7 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 			default:
 			}
 		},
+		Access: h.inside,
 		Images: images.New(images.Options{Platform: func() ([]schema.PlatformImage, []string) {
 			return h.fleet.Platform.Spec.Images, h.fleet.Platform.Spec.Registries
 		}}),
@@ -311,6 +326,22 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 	}
 	h.API = New(opts)
 	return h
+}
+
+// newLocal is a machine with a few files and a log.
+func newLocal(tb testing.TB) *intotest.Local {
+	tb.Helper()
+	l := &intotest.Local{Root: tb.TempDir(), Log: filepath.Join(tb.TempDir(), "log")}
+	if err := os.WriteFile(l.Log, []byte("one\ntwo\nthree\n"), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(l.Root, "data"), 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.Root, "data", "a.txt"), []byte("hello\n"), 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	return l
 }
 
 type lockedWriter struct {

@@ -59,7 +59,7 @@ func newWriteHouse(tb testing.TB, change ...func(*Options)) *writeHouse {
 		o.Committer, o.Load, o.Now = s, s.loader.Load, func() time.Time { return testNow }
 		o.Fleet = func() *schema.Fleet { return s.fleet(tb) }
 		o.Writes = Rate{PerSecond: 1e6, Burst: 1e6}
-		o.SSHCommand = func(id schema.ContainerID) string { return "ssh " + id.String() + "@bay.example" }
+		o.SSH = &SSHGateway{Host: "bay.example", Port: 22}
 	}}, change...)...)
 	return w
 }
@@ -241,6 +241,16 @@ func TestLifetimes(t *testing.T) {
 		}
 	}
 	w.want(t, 202, "POST", "/compute/containers", `{"name":"long","user":"free","spec":{"image":"a"},"ttl":"3000h"}`)
+
+	w.want(t, 202, "POST", "/compute/containers", `{"name":"past","user":"free","spec":{"image":"a","state":"Stopped","expiresAt":"2026-11-21T09:00:00Z"}}`)
+	for _, verb := range []string{"start", "restart"} {
+		p := wantProblem(t, w.do(t.Context(), "POST", "/compute/containers/free--past/"+verb, ""), http.StatusConflict, "conflict")
+		if !strings.Contains(p.Detail, "has expired at 2026-11-21T09:00:00Z") {
+			t.Errorf("%s of an expired container: %s", verb, p.Detail)
+		}
+	}
+	w.want(t, 202, "PATCH", "/compute/containers/free--past", `{"ttl":"8h","spec":{"state":"Running"}}`)
+	w.want(t, 200, "POST", "/compute/containers/free--past/start", "")
 }
 
 func TestEphemeral(t *testing.T) {
