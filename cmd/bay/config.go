@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"bayplan.dev/schema"
+	"bayplan.dev/webhook"
 )
 
 // config is the server's configuration file; deploy/config.yaml is the sample
@@ -29,7 +31,10 @@ type config struct {
 	Auth       authConfig       `json:"auth"`
 	Hooks      hooksConfig      `json:"hooks"`
 	Origins    []string         `json:"origins"`
-	Log        logConfig        `json:"log"`
+	Limits     limitsConfig     `json:"limits"`
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix `json:"trustedProxies"`
+	Log            logConfig      `json:"log"`
 }
 
 type metricsConfig struct {
@@ -60,6 +65,13 @@ type clusterConfig struct {
 
 type imagesConfig struct {
 	DockerConfigFile string `json:"dockerConfigFile"`
+}
+
+// limitsConfig bounds callers; what is left out is the API's own bound.
+type limitsConfig struct {
+	Reads   webhook.Rate `json:"reads"`
+	Writes  webhook.Rate `json:"writes"`
+	Streams int          `json:"streams"`
 }
 
 type hooksConfig struct {
@@ -164,6 +176,9 @@ func (c *config) validate() error {
 	}
 	if c.Cluster.Workers < 1 || c.Cluster.Workers > 256 {
 		bad("cluster.workers %d is not within 1 and 256", c.Cluster.Workers)
+	}
+	if c.Limits.Streams < 0 || c.Limits.Reads.Burst < 0 || c.Limits.Writes.Burst < 0 {
+		bad("limits: streams and bursts can't be negative")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format %q must be text or json", c.Log.Format)

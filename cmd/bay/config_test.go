@@ -15,6 +15,22 @@ func TestSampleConfigIsValid(t *testing.T) {
 	if err := c.validate(); err != nil {
 		t.Error(err)
 	}
+	if got := c.Limits; got.Reads.PerSecond != 100 || got.Reads.Burst != 400 || got.Writes.PerSecond != 20 || got.Streams != 16384 {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTrustedProxiesAreNetworks(t *testing.T) {
+	for text, good := range map[string]bool{"10.1.0.0/16": true, "fd00::/8": true, "10.1.0.1": false, "proxy": false} {
+		file := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(file, []byte("trustedProxies: ['"+text+"']\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c := defaultConfig()
+		if err := c.readConfig(file); (err == nil) != good || good && c.TrustedProxies[0].String() != text {
+			t.Errorf("%s: got %v %v", text, c.TrustedProxies, err)
+		}
+	}
 }
 
 func TestConfigNamesUnknownFields(t *testing.T) {

@@ -224,7 +224,12 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		Branch:     s.config.Repository.Branch,
 		Repository: s.config.Repository.URL,
 		Origins:    s.config.Origins,
-		Registerer: s.registry,
+		Reads:      s.config.Limits.Reads,
+		Writes:     s.config.Limits.Writes,
+		MaxStreams: s.config.Limits.Streams,
+
+		TrustedProxies: s.config.TrustedProxies,
+		Registerer:     s.registry,
 	}
 	for forge, secret := range secrets {
 		options.Hooks[webhook.Forge(forge)] = webhook.Secret(secret)
