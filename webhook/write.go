@@ -31,7 +31,7 @@ const (
 // Writing is what every route that commits takes.
 type Writing struct {
 	IdempotencyKey string `header:"Idempotency-Key" doc:"At most 200 printable characters. Calls with the same key make one commit and get the same answer." example:"9f1c2b7e"`
-	Wait           string `query:"wait" enum:"applied,ready" doc:"Answer when it is so, or with 202 when the time is over."`
+	Wait           string `query:"wait" enum:"applied,ready" doc:"Answer when it is so, or with 202 when the time is over, or at once when somebody has to merge the change first."`
 	Timeout        string `query:"timeout" doc:"How long to wait at most, 60s when absent; 5m is the longest." example:"60s"`
 }
 
