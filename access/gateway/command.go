@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"fmt"
 	"path"
 	"strings"
 )
@@ -8,9 +9,13 @@ import (
 // Scripts for the container's /bin/sh. What clients send is given to them as
 // arguments and is no part of their text.
 const (
-	// Both take variables as arguments; the command line comes last.
-	exportsThenRun   = `while [ "$#" -gt 1 ]; do export "$1"; shift; done; exec /bin/sh -c "$1"`
-	exportsThenShell = `while [ "$#" -gt 0 ]; do export "$1"; shift; done
+	// Both take the terminal's rows and columns, or nothing twice, and then
+	// variables; the command line comes last. Kubernetes tells a terminal its
+	// size some time after the command has begun, which may be too late.
+	exportsThenRun = `[ -z "$1" ] || stty rows "$1" cols "$2" 2>/dev/null; shift 2
+while [ "$#" -gt 1 ]; do export "$1"; shift; done; exec /bin/sh -c "$1"`
+	exportsThenShell = `[ -z "$1" ] || stty rows "$1" cols "$2" 2>/dev/null; shift 2
+while [ "$#" -gt 0 ]; do export "$1"; shift; done
 if SHELL=$(command -v bash); then export SHELL; exec "$SHELL" -l; fi
 export SHELL=/bin/sh; exec /bin/sh -l`
 
@@ -22,21 +27,34 @@ if [ -x "$f" ]; then break; fi; f=; done; printf '%s\000%s\000' "$(pwd)" "$f"`
 	needsSCP = `command -v scp >/dev/null || { echo "bayplan: this image has no scp; call scp without -O, so that it speaks SFTP (OpenSSH 9 and later do so by themselves)" >&2; exit 127; }; `
 )
 
-// shellCommand is a login shell with the variables.
-func shellCommand(variables []string) []string {
-	return append([]string{"/bin/sh", "-c", exportsThenShell, "sh"}, variables...)
+// surroundings are what a command finds when it begins.
+type surroundings struct {
+	variables []string
+	// terminal is the size of its terminal; nil without one.
+	terminal *Size
 }
 
-// runCommand has the shell run a command line with the variables.
-func runCommand(command string, variables []string) []string {
+// wrap has the shell run a script in the surroundings.
+func (s surroundings) wrap(script string) []string {
+	rows, columns := "", ""
+	if s.terminal != nil {
+		rows, columns = fmt.Sprint(s.terminal.Rows), fmt.Sprint(s.terminal.Columns)
+	}
+	return append([]string{"/bin/sh", "-c", script, "sh", rows, columns}, s.variables...)
+}
+
+// shell is a login shell.
+func (s surroundings) shell() []string { return s.wrap(exportsThenShell) }
+
+// run has the shell run a command line.
+func (s surroundings) run(command string) []string {
 	if oldSCP(command) {
 		command = needsSCP + command
 	}
-	if len(variables) == 0 {
+	if len(s.variables) == 0 && s.terminal == nil {
 		return []string{"/bin/sh", "-c", command}
 	}
-	argv := append([]string{"/bin/sh", "-c", exportsThenRun, "sh"}, variables...)
-	return append(argv, command)
+	return append(s.wrap(exportsThenRun), command)
 }
 
 // oldSCP says whether a command is the far end of an scp that doesn't speak SFTP.

@@ -74,7 +74,7 @@ func FuzzVariable(f *testing.F) {
 		if !ok {
 			return
 		}
-		argv := runCommand(`printf %s "$LANG"`, []string{v})
+		argv := surroundings{variables: []string{v}}.run(`printf %s "$LANG"`)
 		out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).Output()
 		if err != nil || string(out) != value {
 			t.Errorf("%q became %q, %v", value, out, err)

@@ -40,10 +40,9 @@ type session struct {
 	done    chan struct{}
 
 	// What has been asked for; only the session's own loop touches it.
-	variables []string
-	room      int // bytes that more variables may have
-	terminal  *terminal
-	started   bool
+	around  surroundings
+	room    int // bytes that more variables may have
+	started bool
 }
 
 // session serves a session channel until both ends have closed it.
@@ -120,16 +119,22 @@ func (s *session) prepare(r *ssh.Request) bool {
 	switch r.Type {
 	case "pty-req":
 		t, ok := parseTerminal(r.Payload)
-		if !ok || s.started || s.terminal != nil {
+		if !ok || s.started || s.around.terminal != nil {
 			return false
 		}
-		s.terminal = &t
+		s.around.terminal = &t.size
+		if t.name != "" {
+			s.around.variables = append(s.around.variables, "TERM="+t.name)
+		}
 		s.resizeTo(t.size)
 		return true
 	case "window-change":
 		size, ok := parseResize(r.Payload)
-		if !ok || s.terminal == nil {
+		if !ok || s.around.terminal == nil {
 			return false
+		}
+		if !s.started {
+			s.around.terminal = &size
 		}
 		s.resizeTo(size)
 		return true
@@ -139,7 +144,7 @@ func (s *session) prepare(r *ssh.Request) bool {
 			return false
 		}
 		s.room -= len(v) + 1
-		s.variables = append(s.variables, v)
+		s.around.variables = append(s.around.variables, v)
 		return true
 	}
 	return false
@@ -150,9 +155,6 @@ func (s *session) start(w work) (bool, *work) {
 		return false, nil
 	}
 	s.started = true
-	if s.terminal != nil && s.terminal.name != "" {
-		s.variables = append(s.variables, "TERM="+s.terminal.name)
-	}
 	return true, &w
 }
 
@@ -206,16 +208,16 @@ func (s *session) do(ctx context.Context, w *work) (Exit, error) {
 	case w.refused != nil:
 		return Exit{}, w.refused
 	case w.action == actionShell:
-		return s.exec(ctx, shellCommand(s.variables))
+		return s.exec(ctx, s.around.shell())
 	case w.action == actionSFTP:
 		return s.sftp(ctx)
 	}
-	return s.exec(ctx, runCommand(w.command, s.variables))
+	return s.exec(ctx, s.around.run(w.command))
 }
 
 func (s *session) exec(ctx context.Context, command []string) (Exit, error) {
 	e := Exec{Command: command, Stdin: s.in, Stdout: s.out, Stderr: s.err, Signals: s.signals}
-	if s.terminal != nil {
+	if s.around.terminal != nil {
 		e.TTY, e.Stderr, e.Resize = true, nil, s.resize
 	}
 	return s.conn.server.options.Access.Exec(ctx, s.conn.who.id, e)

@@ -222,7 +222,7 @@ func TestSCPErrors(t *testing.T) {
 
 // The image's lack of scp is said, with what to do.
 func TestOldSCPWithoutSCP(t *testing.T) {
-	argv := runCommand("scp -t x", nil)
+	argv := surroundings{}.run("scp -t x")
 	cmd := exec.CommandContext(t.Context(), argv[0], argv[1:]...)
 	cmd.Env = []string{"PATH=/nonexistent"}
 	got := run(t, cmd)
