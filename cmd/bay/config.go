@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"bayplan.dev/schema"
@@ -72,6 +73,8 @@ type limitsConfig struct {
 	Reads   webhook.Rate `json:"reads"`
 	Writes  webhook.Rate `json:"writes"`
 	Streams int          `json:"streams"`
+	// Upload is how much may be written to a container at once.
+	Upload resource.Quantity `json:"upload"`
 }
 
 type hooksConfig struct {
@@ -177,8 +180,8 @@ func (c *config) validate() error {
 	if c.Cluster.Workers < 1 || c.Cluster.Workers > 256 {
 		bad("cluster.workers %d is not within 1 and 256", c.Cluster.Workers)
 	}
-	if c.Limits.Streams < 0 || c.Limits.Reads.Burst < 0 || c.Limits.Writes.Burst < 0 {
-		bad("limits: streams and bursts can't be negative")
+	if c.Limits.Streams < 0 || c.Limits.Reads.Burst < 0 || c.Limits.Writes.Burst < 0 || c.Limits.Upload.Sign() < 0 {
+		bad("limits: streams, bursts and upload can't be negative")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format %q must be text or json", c.Log.Format)

@@ -15,7 +15,7 @@ func TestSampleConfigIsValid(t *testing.T) {
 	if err := c.validate(); err != nil {
 		t.Error(err)
 	}
-	if got := c.Limits; got.Reads.PerSecond != 100 || got.Reads.Burst != 400 || got.Writes.PerSecond != 20 || got.Streams != 16384 {
+	if got := c.Limits; got.Reads.PerSecond != 100 || got.Reads.Burst != 400 || got.Writes.PerSecond != 20 || got.Streams != 16384 || got.Upload.Value() != 1<<30 {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	podaccess "bayplan.dev/access"
 	"bayplan.dev/gitsync"
 	"bayplan.dev/reconcile"
 	"bayplan.dev/reconcile/kube"
@@ -59,6 +60,7 @@ type server struct {
 	// restConfig is the way to the cluster.
 	restConfig *rest.Config
 	cluster    *kube.Cluster
+	access     *podaccess.Access
 	loop       *reconcile.Loop
 	api        *webhook.API
 }
@@ -100,6 +102,9 @@ func (s *server) wire(ctx context.Context) error {
 	s.registry.MustRegister(s.loop.Metrics())
 	secrets, err := s.config.Hooks.secrets()
 	if err != nil {
+		return err
+	}
+	if s.access, err = newAccess(s.restConfig, s.cluster, s.log); err != nil {
 		return err
 	}
 	s.api = webhook.New(s.apiOptions(secrets))
@@ -216,6 +221,7 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		Operations: s.loop.Operations(),
 		Load:       s.check.loader.Load,
 		Images:     images.New(images.Options{Platform: s.offered, DockerConfig: s.config.Images.DockerConfigFile, Log: s.log}),
+		Access:     door{s.access, s.cluster.Locate},
 		Auth:       s.guard,
 		Poke:       s.trigger.Poke,
 		Ready:      s.ready,
@@ -227,6 +233,7 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		Reads:      s.config.Limits.Reads,
 		Writes:     s.config.Limits.Writes,
 		MaxStreams: s.config.Limits.Streams,
+		MaxUpload:  s.config.Limits.Upload.Value(),
 
 		TrustedProxies: s.config.TrustedProxies,
 		Registerer:     s.registry,
