@@ -7,17 +7,39 @@ import (
 	"unicode/utf8"
 )
 
-// announcement is what comes before a command's own errors: the number of its
-// process within the container, which is how a signal finds it later. "-" in
-// place of the number says that there is no such program.
-const announcement = "\x01bayplan:"
+// announcement begins a line that is ours among a command's errors. The first
+// says which process the command is, by its number within the container, which
+// is how a signal finds it later; or why there is none. The second, which only a
+// command with input has, says that it has ended.
+const (
+	announcement = "\x01bayplan:"
+	ended        = "end"
+)
 
-// announce replaces itself by a command and its arguments, after it has said
-// which process that will be. Nothing else of it is left, and the shell does
-// not read the arguments.
-const announce = `case $1 in */*) test -x "$1" ;; *) command -v "$1" >/dev/null ;; esac || { echo "` + announcement + `-" >&2; exit 127; }
+// announce says which process a command will be, and becomes it. Nothing else
+// of the shell is left, and it does not read the arguments.
+const announce = announceCheck + `exec "$@"`
+
+// announceInput does the same for a command with input, but stays behind to
+// read what the command has left of it: containerd waits for ever for somebody
+// to do so, and what is unread when a connection is closed makes TCP throw away
+// the exit code on its way to us. The traps let the shell outlive a signal to
+// both, and its own words about that are nobody's business.
+const announceInput = announceCheck + `exec 3>&2 2>/dev/null
+trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
+(exec "$@" 2>&3 3>&-)
+c=$?
+echo "` + announcement + ended + `" >&3
+cat >/dev/null || while read -r line; do :; done
+exit $c`
+
+const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/dev/null ;; esac; then :; else
+	echo "` + announcement + `not found" >&2
+	exit 127
+fi
+case $1 in */*) test -x "$1" ;; esac || { echo "` + announcement + `permission denied" >&2; exit 126; }
 echo "` + announcement + `$$" >&2
-exec "$@"`
+`
 
 // unescape takes the arguments to be as escape made them. Kubernetes passes
 // arguments as UTF-8 on, but what a file is called need not be that.
@@ -65,65 +87,113 @@ func shell(text string, arguments ...string) []string {
 }
 
 // announced is the command line that announces the command.
-func announced(command []string) []string {
+func announced(command []string, input bool) []string {
+	text := announce
+	if input {
+		text = announceInput
+	}
 	for _, argument := range command {
 		if !utf8.ValidString(argument) {
-			return shell(unescape+announce, escaped(command)...)
+			return shell(unescape+text, escaped(command)...)
 		}
 	}
-	return shell(announce, command...)
+	return shell(text, command...)
 }
 
 // process is what a command has announced.
 type process struct {
-	// number is 0 when it hasn't, and missing true when there is no such program.
-	number  int
-	missing bool
+	// number is 0 when it hasn't, and why says what keeps it from running.
+	number int
+	why    string
+	// ended is true when it has said so.
+	ended bool
 }
 
 // maxPreamble bounds what a shell may complain of before the announcement.
 const maxPreamble = 4 << 10
 
-// announcements takes the announcement out of what it is given.
+// stage is which announcement is waited for.
+type stage int
+
+const (
+	starting stage = iota
+	ending
+	silent
+)
+
+// announcements takes the announcements out of what it is given.
 type announcements struct {
+	stage stage
+	// input is true for a command that announces its end too.
+	input bool
+	// held is what may be the beginning of an announcement.
 	held []byte
-	done bool
 }
 
-// filter returns what of the data is to be passed on, and the announcement
-// once it is complete.
+// filter returns what of the data is to be passed on, and what was announced in
+// it. It keeps nothing of data itself.
 func (f *announcements) filter(data []byte) ([]byte, *process) {
-	if f.done {
+	if f.stage == silent {
 		return data, nil
 	}
 	f.held = append(f.held, data...)
-	before, rest, found := bytes.Cut(f.held, []byte(announcement))
-	if found {
-		if text, after, complete := bytes.Cut(rest, []byte("\n")); complete {
-			f.flush()
-			return append(before[:len(before):len(before)], after...), parseProcess(string(bytes.TrimSuffix(text, []byte("\r"))))
+	var out []byte
+	var p *process
+	if f.stage == starting {
+		before, rest, begun := bytes.Cut(f.held, []byte(announcement))
+		text, after, complete := bytes.Cut(rest, []byte("\n"))
+		switch {
+		case begun && complete:
+			p = parseProcess(string(bytes.TrimSuffix(text, []byte("\r"))))
+			out, f.held, f.stage = append(out, before...), after, silent
+			if f.input && p.number > 0 {
+				f.stage = ending
+			}
+		case len(f.held) > maxPreamble:
+			f.stage = silent
+		default:
+			return nil, nil
 		}
 	}
-	if len(f.held) > maxPreamble {
-		return f.flush(), nil
+	if f.stage == ending {
+		const end = announcement + ended + "\n"
+		before, after, found := bytes.Cut(f.held, []byte(end))
+		if !found {
+			keep := overlap(f.held, end)
+			out = append(out, f.held[:len(f.held)-keep]...)
+			f.held = append([]byte(nil), f.held[len(f.held)-keep:]...)
+			return out, p
+		}
+		if p == nil {
+			p = &process{}
+		}
+		p.ended = true
+		out, f.held, f.stage = append(out, before...), after, silent
 	}
-	return nil, nil
+	return append(out, f.flush()...), p
+}
+
+// overlap is how many bytes at the end of data could begin the word.
+func overlap(data []byte, word string) int {
+	for n := min(len(data), len(word)-1); n > 0; n-- {
+		if string(data[len(data)-n:]) == word[:n] {
+			return n
+		}
+	}
+	return 0
 }
 
 // flush returns what was held back, and holds back no more.
 func (f *announcements) flush() []byte {
 	held := f.held
-	f.held, f.done = nil, true
+	f.held, f.stage = nil, silent
 	return held
 }
 
 func parseProcess(text string) *process {
-	if text == "-" {
-		return &process{missing: true}
-	}
 	number, err := strconv.Atoi(text)
 	if err != nil || number <= 0 {
-		return &process{}
+		return &process{why: text}
 	}
 	return &process{number: number}
 }

@@ -71,8 +71,7 @@ func unreachable(err error) bool {
 // exec: "/bin/x": stat /bin/x: no such file or directory; exec: "/x":
 // permission denied; exec /x: exec format error; and crun: executable file
 // `bash` not found in $PATH.
-var notStarted = regexp.MustCompile("exec:? \"?([^\" :]+)\"?: .*(executable file not found in \\$PATH|no such file or directory|permission denied|exec format error|is a directory|not a directory)" +
-	"|executable file `([^`]+)` (not found in \\$PATH)")
+var notStarted = regexp.MustCompile(`exec: "([^"]+)": (?:.*: )?([a-z][^:]*)|exec (/[^ :]+): ([a-z][^:]*)|executable file ` + "`([^`]+)` (not found)")
 
 // unstarted is a program that could not be started.
 type unstarted struct {
@@ -84,14 +83,11 @@ func (u *unstarted) Error() string { return u.program + ": " + u.why }
 
 // parseUnstarted reads the runtime's own words, or returns nil.
 func parseUnstarted(text string) *unstarted {
-	m := notStarted.FindStringSubmatch(text)
-	switch {
-	case m == nil:
+	m := notStarted.FindStringSubmatch(strings.TrimSuffix(text, ": unknown"))
+	if m == nil {
 		return nil
-	case m[1] != "":
-		return &unstarted{program: m[1], why: m[2]}
 	}
-	return &unstarted{program: m[3], why: m[4]}
+	return &unstarted{program: m[1] + m[3] + m[5], why: m[2] + m[4] + m[6]}
 }
 
 // notExecutable says that the image lacks the program.

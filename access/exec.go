@@ -76,14 +76,11 @@ func (a *Access) Exec(ctx context.Context, id schema.ContainerID, e Exec) (Exit,
 	if err != nil {
 		return Exit{}, err
 	}
-	c := &call{Exec: e, line: announced(e.Command), announces: true}
-	if a.shellLess.has(t.UID) {
-		c.line, c.announces = e.Command, false
-	}
+	c := &call{Exec: e, announces: !a.shellLess.has(t.UID)}
 	exit, err := a.run(ctx, t, c)
 	if u, ok := errors.AsType[*unstarted](err); ok && u.program == "sh" && c.announces {
 		a.shellLess.add(t.UID)
-		c.line, c.announces = e.Command, false
+		c.announces = false
 		exit, err = a.run(ctx, t, c)
 	}
 	return exit, a.explain(id, err)
@@ -114,8 +111,8 @@ func (a *Access) explain(id schema.ContainerID, err error) error {
 	return a.wrap(id, err)
 }
 
-// ended reads how the command ended. Nothing but a clear word is success.
-func ended(outcome []byte) (Exit, error) {
+// exitFrom reads how the command ended. Nothing but a clear word is success.
+func exitFrom(outcome []byte) (Exit, error) {
 	var status metav1.Status
 	if err := json.Unmarshal(outcome, &status); err != nil {
 		return Exit{}, schema.Errorf(schema.Unavailable, "the container runtime says how the command ended in words that aren't known: %q", outcome)

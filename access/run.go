@@ -22,13 +22,16 @@ const (
 // call is what is to be run.
 type call struct {
 	Exec
-	// line is the command line, which announces itself or doesn't.
-	line      []string
+	// announces is true when a shell is to announce the command.
 	announces bool
 	// size is the last that was taken from Resize, where sized is true.
 	size  Size
 	sized bool
 }
+
+// input says whether what is left of the command's input must be read after it.
+// On a terminal nobody can tell where that ends.
+func (c *call) input() bool { return c.Stdin != nil && !c.TTY }
 
 // command is a call that runs.
 type command struct {
@@ -43,11 +46,18 @@ type command struct {
 	started chan struct{}
 	once    sync.Once
 	process process
+	// inputs guards the writing of the input, which is over only once.
+	inputs    sync.Mutex
+	inputOver bool
 }
 
 // run runs the call and waits for its end.
 func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
-	p, err := a.open(ctx, t, what.line, wanted{stdin: what.Stdin != nil, tty: what.TTY})
+	line := what.Command
+	if what.announces {
+		line = announced(line, what.input())
+	}
+	p, err := a.open(ctx, t, line, wanted{stdin: what.Stdin != nil, tty: what.TTY})
 	if err != nil {
 		return Exit{}, err
 	}
@@ -70,12 +80,12 @@ func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
 		return Exit{}, context.Cause(ctx)
 	}
 	switch {
-	case c.process.missing:
+	case c.process.why != "":
 		p.cut()
-		return Exit{}, &unstarted{program: what.Command[0], why: "executable file not found"}
+		return Exit{}, &unstarted{program: what.Command[0], why: c.process.why}
 	case told:
 		p.cut()
-		return ended(outcome)
+		return exitFrom(outcome)
 	}
 	c.stop(ctx)
 	return Exit{}, schema.Errorf(schema.Unavailable, "the connection was lost before the command's end was known")
@@ -95,7 +105,7 @@ func (c *command) copy(ctx context.Context) ([]byte, bool) {
 	}
 	ctx, done := context.WithCancel(ctx)
 	if c.pipes.stdin != nil {
-		go c.input(ctx)
+		go c.sendInput(ctx)
 	}
 	if c.pipes.resize != nil {
 		others.Go(func() { c.resize(ctx) })
@@ -121,7 +131,10 @@ func (c *command) output(to io.Writer, from io.Reader, announcing bool) {
 	if to == nil {
 		to = io.Discard
 	}
-	filter := announcements{done: !announcing || !c.announces}
+	filter := announcements{input: c.input()}
+	if !announcing || !c.announces {
+		filter.stage = silent
+	}
 	buffer := make([]byte, copySize)
 	for {
 		n, err := from.Read(buffer)
@@ -141,22 +154,24 @@ func (c *command) output(to io.Writer, from io.Reader, announcing bool) {
 	}
 }
 
-// heard takes the announcement out of the data.
+// heard takes the announcements out of the data.
 func (c *command) heard(filter *announcements, data []byte) []byte {
-	if filter.done {
-		return data
-	}
+	waiting := filter.stage == starting
 	data, p := filter.filter(data)
-	if p != nil {
+	if waiting && filter.stage != starting {
+		if p == nil {
+			p = &process{}
+		}
 		c.start(*p)
-	} else if filter.done {
-		c.start(process{})
+	}
+	if p != nil && p.ended {
+		go c.endInput()
 	}
 	return data
 }
 
-// input copies what the command reads, once it is there to read it.
-func (c *command) input(ctx context.Context) {
+// sendInput copies what the command reads, once it is there to read it.
+func (c *command) sendInput(ctx context.Context) {
 	select {
 	case <-c.started:
 	case <-ctx.Done():
@@ -165,19 +180,37 @@ func (c *command) input(ctx context.Context) {
 	buffer := make([]byte, copySize)
 	for {
 		n, err := c.gate.read(c.Stdin, buffer)
-		if n > 0 {
-			if _, err := c.pipes.stdin.Write(buffer[:n]); err != nil {
-				return
-			}
+		if n > 0 && c.write(buffer[:n]) != nil {
+			return
 		}
 		if errors.Is(err, io.EOF) {
-			_ = c.pipes.stdin.Close()
+			c.endInput()
 			return
 		}
 		if err != nil {
 			c.abort(err)
 			return
 		}
+	}
+}
+
+func (c *command) write(data []byte) error {
+	c.inputs.Lock()
+	defer c.inputs.Unlock()
+	if c.inputOver {
+		return errShut
+	}
+	_, err := c.pipes.stdin.Write(data)
+	return err
+}
+
+// endInput ends the input, because there is no more or nobody to read it.
+func (c *command) endInput() {
+	c.inputs.Lock()
+	defer c.inputs.Unlock()
+	if !c.inputOver {
+		c.inputOver = true
+		_ = c.pipes.stdin.Close()
 	}
 }
 

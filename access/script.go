@@ -30,10 +30,8 @@ const (
 	codeDenied       = 74
 )
 
-// prelude announces the shell, so that it can be ended, and takes the arguments.
-const prelude = `echo "` + announcement + `$$" >&2
-` + unescape + `export LC_ALL=C
-`
+// prelude makes programs complain in words that are known.
+const prelude = "export LC_ALL=C\n"
 
 // The scripts. $1 is the path, absolute and clean, so no program takes it for an option.
 const (
@@ -97,8 +95,8 @@ func listOf(dir string) script {
 func (f *Files) sh(ctx context.Context, s script, stdin io.Reader, stdout io.Writer) error {
 	complaints := &head{limit: maxPreamble}
 	exit, err := f.run(ctx, &call{
-		Exec: Exec{Command: []string{"sh"}, Stdin: stdin, Stdout: stdout, Stderr: complaints},
-		line: shell(prelude+s.text, escaped(s.arguments)...), announces: true,
+		Exec:      Exec{Command: shell(prelude+s.text, s.arguments...), Stdin: stdin, Stdout: stdout, Stderr: complaints},
+		announces: true,
 	})
 	if u, ok := errors.AsType[*unstarted](err); ok && u.program == "sh" {
 		return shellLess(f.id, "reading and writing files")

@@ -51,7 +51,7 @@ func (c *command) stop(ctx context.Context) {
 // ask runs a few lines of shell in the container. That the process is gone
 // meanwhile is as good as if they had worked.
 func (c *command) ask(ctx context.Context, text string, arguments ...string) {
-	exit, err := c.access.run(ctx, c.target, &call{line: shell(text, arguments...)})
+	exit, err := c.access.run(ctx, c.target, &call{Exec: Exec{Command: shell(text, arguments...)}})
 	if err != nil || exit.Code != 0 {
 		c.access.log.DebugContext(ctx, "process not reached", "namespace", c.target.Namespace, "pod", c.target.Pod, "code", exit.Code, "err", err)
 	}
