@@ -97,7 +97,9 @@ func (a *app) diff(ctx context.Context, dir string, o diffOptions) error {
 	return nil
 }
 
-// loadBoth loads both sides with one loader: what both have is read once.
+// loadBoth loads both sides with one loader: what both have is read once. The
+// head comes first, since the files of a folder must all be read to know their
+// hashes; of the base only what differs is then read from the repository.
 func (a *app) loadBoth(ctx context.Context, dir string, o diffOptions) (base, head *schema.Fleet, err error) {
 	shown := a.progress("files checked", 0)
 	defer shown.end()
@@ -110,10 +112,10 @@ func (a *app) loadBoth(ctx context.Context, dir string, o diffOptions) (base, he
 		snapshot.Tree = countingTree{snapshot.Tree, &shown.done}
 		return loader.Load(ctx, snapshot)
 	}
-	if base, err = load(o.base); err != nil {
+	if head, err = load(o.head); err != nil {
 		return nil, nil, err
 	}
-	head, err = load(o.head)
+	base, err = load(o.base)
 	return base, head, err
 }
 
