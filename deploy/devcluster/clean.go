@@ -56,13 +56,13 @@ func sweepTemporary() error {
 }
 
 func removeUnlocked(dir string) error {
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // a folder that we have found
 	if err != nil {
-		return nil //nolint:nilerr // it isn't ours, or has gone
+		return nil // it isn't ours, or has gone
 	}
 	defer lock.Close() //nolint:errcheck // it is only a lock
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil //nolint:nilerr // it is in use
+		return nil // it is in use
 	}
 	if err := os.RemoveAll(dir); err != nil {
 		return fmt.Errorf("remove temporary directory: %w", err)

@@ -12,8 +12,8 @@ import (
 const tailLines = 6
 
 // serious are the lines of a log that tell why a component ended: klog's errors and fatals,
-// etcd's, kwok's, panics, and what commands say before they exit.
-var serious = regexp.MustCompile(`^[EF]\d{4} |"level":"(error|fatal|panic)"|level=ERROR |^(panic|fatal error|[Ee]rror|devcluster): `)
+// etcd's, kwok's, containerd's, panics, and what commands say before they exit.
+var serious = regexp.MustCompile(`^[EF]\d{4} |"level":"(error|fatal|panic)"|level=(ERROR|error|fatal) |^(panic|fatal error|[Ee]rror|devcluster|containerd): `)
 
 // rotate keeps the logs of one start before this one, so they stay bounded.
 func (d dataDir) rotate(component string) error {

@@ -73,7 +73,7 @@ func runMachine(args []string) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return onOneLine(err, config)
 	}
 	for _, component := range []component{kubeletComponent(config, verbosity), kubeProxyComponent(verbosity)} {
 		if err := supervisor.start(ctx, component); err != nil {
@@ -82,10 +82,16 @@ func runMachine(args []string) error {
 	}
 	select {
 	case err := <-supervisor.failed:
-		return err
+		return onOneLine(err, config)
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// onOneLine keeps the log lines of an error together in our own log, with the paths that the host knows.
+func onOneLine(err error, config machineConfig) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	return errors.New(strings.ReplaceAll(text, nodeFolder+"/", config.Folder+"/"))
 }
 
 // writeMachine writes what the parts read.
