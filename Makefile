@@ -18,8 +18,8 @@ help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: up
-up: build ## Start everything: a control plane, the repository, the API; Ctrl-C ends it.
-	bin/bay up --data $(DATA) --listen 127.0.0.1:$(PORT) --cluster-port $(CLUSTER_PORT)
+up: build ## Start everything: a cluster (NODE=real as root: with containers), the repository, the API; Ctrl-C ends it.
+	BAYPLAN_NODE=$(or $(NODE),simulated) bin/bay up --data $(DATA) --listen 127.0.0.1:$(PORT) --cluster-port $(CLUSTER_PORT)
 
 .PHONY: build
 build: bin/bay bin/devcluster ## Build bin/bay and bin/devcluster.
@@ -40,9 +40,13 @@ test: build ## Run every test, against a real control plane.
 	cd deploy/devcluster && $(GO) test -count=1 -timeout 10m ./...
 	cd bench && $(GO) test -count=1 ./...
 
-.PHONY: e2e
-e2e: build ## Run what needs more than Go: the TypeScript client (Node.js 18, npm).
-	bin/devcluster run -- $(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 20m ./cmd/bay
+.PHONY: e2e packages
+e2e: build ## Run what needs more than Go: a real node (root, make packages), ssh, npm (Node.js 18).
+	cd deploy/devcluster && $(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 10m ./...
+	bin/devcluster run --node $(or $(NODE),real) -- $(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 30m ./access/... ./cmd/bay
+
+packages: ## Install what a real node needs (Debian, as root).
+	apt-get install -y -qq --no-install-recommends containerd runc containernetworking-plugins nftables iptables busybox-static slirp4netns
 
 .PHONY: lint
 lint: $(LINT) ## Run the linters.
@@ -64,11 +68,10 @@ fuzz: ## Fuzz every target for FUZZTIME (default 30s).
 	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	  $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-30s} $$p || exit 1; done; done
 
-.PHONY: bench
+.PHONY: bench bench-smoke
 bench: build ## Measure Bayplan beside other engines; BENCHFLAGS=-full for 10,000 containers.
 	cd bench && $(GO) run . $(BENCHFLAGS)
 
-.PHONY: bench-smoke
 bench-smoke: build ## Run the benchmark small: it must work and its end states be right.
 	cd bench && $(GO) run . -smoke
 
