@@ -98,24 +98,24 @@ func (a *API) Review(ctx context.Context) error {
 	var errs []error
 	for _, op := range before {
 		if !waits[op.ID] {
-			_, err := a.lookAgain(ctx, op)
-			errs = append(errs, err)
+			errs = append(errs, a.lookAgain(ctx, op))
 		}
 	}
 	return errors.Join(errs...)
 }
 
 // lookAgain follows an operation that awaited its review on, where that is over.
-func (a *API) lookAgain(ctx context.Context, op schema.Operation) (schema.Operation, error) {
+func (a *API) lookAgain(ctx context.Context, op schema.Operation) error {
 	made, ok, err := a.opts.Committer.Operation(ctx, op.ID)
 	if err != nil || !ok {
-		return op, err
+		return err
 	}
 	now := reviewed(op, made)
 	if now.State != op.State {
 		now.Updated = a.now()
 	}
-	return a.track(now), nil
+	a.track(now)
+	return nil
 }
 
 // reviewToken begins the tokens of pages that end among the operations which
