@@ -12,8 +12,12 @@ import (
 // refuses more than 65,536 characters.
 const MarkdownLimit = 60_000
 
-// shownCautions bounds the cautions that are listed before the changes.
-const shownCautions = 50
+const (
+	// shownCautions bounds the cautions that are listed before the changes.
+	shownCautions = 50
+	// shownLive bounds the lines of what a cluster says.
+	shownLive = 100
+)
 
 // block is a piece of Markdown that may be left out.
 type block struct {
@@ -273,6 +277,18 @@ func markdownTail(plan *Plan) string {
 	}
 	if len(plan.Quotas) > 0 {
 		b.WriteString("\n")
+	}
+	if plan.Live != nil {
+		p := &printer{}
+		p.live(plan.Live)
+		if lines := strings.Split(strings.TrimSuffix(p.text.String(), "\n"), "\n"); lines[0] != "" {
+			more := len(lines) - shownLive
+			lines = lines[:min(len(lines), shownLive)]
+			if more > 0 {
+				lines = append(lines, "and "+plural(more, "line")+" more")
+			}
+			b.WriteString(fenced("", lines))
+		}
 	}
 	for _, sentence := range plan.Cut {
 		fmt.Fprintf(&b, "- left out: %s\n", code(sentence))

@@ -170,6 +170,11 @@ type Trial struct {
 	Drift []Field `json:"drift,omitempty"`
 }
 
+// Refused says that the cluster would not take something.
+func (l *Live) Refused() bool {
+	return l != nil && slices.ContainsFunc(l.Trials, func(t Trial) bool { return t.Refused != "" })
+}
+
 // Empty says that nothing differs.
 func (p *Plan) Empty() bool {
 	return p.Summary.Create+p.Summary.Change+p.Summary.Delete+p.Summary.Affected == 0 && len(p.Changes) == 0

@@ -55,6 +55,9 @@ func (r *spaceReview) freeze() {
 		return
 	}
 	change := r.change(schema.KindSpace, r.id.String(), r.now.Source)
+	if r.was == nil {
+		change.Action = schema.ActionCreate
+	}
 	if r.head.fleet.Frozen {
 		change.Cause = CausePlatform
 	}

@@ -31,8 +31,8 @@ what that means: which Pods restart, which data are deleted, what opens to the
 internet. No server and no cluster are asked, unless --live names one.
 
 Values of environment variables and what else may be secret are not shown.
-Exits 1 when the change adds findings of severity error, and with --exit-code
-also when anything differs.`,
+Exits 1 when the change adds findings of severity error or the cluster would
+refuse it, and with --exit-code also when anything differs.`,
 		Example: `  bay diff                                    # the files against HEAD
   bay diff --base "$(git merge-base origin/main HEAD)"
   bay diff --base v1 --head v2 -o markdown`,
@@ -89,7 +89,7 @@ func (a *app) diff(ctx context.Context, dir string, o diffOptions) error {
 		return err
 	}
 	switch {
-	case len(plan.Findings.Errors()) > 0:
+	case len(plan.Findings.Errors()) > 0 || plan.Live.Refused():
 		return errFindings
 	case o.exitCode && !plan.Empty():
 		return errDiffers

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -35,6 +36,11 @@ func TestDiffLive(t *testing.T) {
 	if _, err := cluster.client.AppsV1().Deployments(id.Namespace()).Patch(t.Context(), id.Name, types.MergePatchType,
 		[]byte(`{"spec":{"revisionHistoryLimit":7}}`), metav1.PatchOptions{FieldManager: "stranger"}); err != nil {
 		t.Fatal(err)
+	}
+	live := func(args ...string) (int, string) {
+		var stdout, stderr bytes.Buffer
+		code := run(t.Context(), append([]string{"diff", dir, "--live", "--kubeconfig", kubeconfig}, args...), os.Environ(), nil, &stdout, &stderr)
+		return code, stdout.String() + stderr.String()
 	}
 	before := cluster.mustDeployment(schema.ContainerID{Space: id, Name: id.Name}).Spec
 
@@ -68,9 +74,30 @@ func TestDiffLive(t *testing.T) {
 	if !slices.ContainsFunc(plan.Live.Untried, func(s string) bool { return strings.Contains(s, "--later: its namespace isn't there yet") }) {
 		t.Errorf("untried: got %q, want the new space", plan.Live.Untried)
 	}
+	for _, format := range []string{formatText, formatMarkdown} {
+		if code, text := live("-o", format); code != exitOK || !strings.Contains(text, "is otherwise than the base says") {
+			t.Errorf("-o %s: exit code %d, want the drift told in\n%s", format, code, text)
+		}
+	}
+	foreignService(t, cluster, id)
+	writeFile(t, filepath.Join(dir, filepath.FromSlash(id.Path()), "api.yaml"), strings.ReplaceAll(liveText, "name: web", "name: api"))
+	for _, format := range []string{formatText, formatGitHub} {
+		if code, text := live("-o", format); code != exitFailed || !strings.Contains(text, "nothing foreign is changed or adopted") {
+			t.Errorf("-o %s: exit code %d, want the refusal told in\n%s", format, code, text)
+		}
+	}
 	after := cluster.mustDeployment(schema.ContainerID{Space: id, Name: id.Name}).Spec
 	if diff := cmp.Diff(before, after); diff != "" {
 		t.Errorf("the cluster was changed:\n%s", diff)
+	}
+}
+
+// foreignService stands where a container's own would.
+func foreignService(t *testing.T, cluster *testCluster, id schema.SpaceID) {
+	t.Helper()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	if _, err := cluster.client.CoreV1().Services(id.Namespace()).Create(t.Context(), service, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
 

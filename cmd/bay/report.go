@@ -90,6 +90,14 @@ func planReport(plan *review.Plan) report {
 	for _, c := range plan.Changes {
 		add(c.String(), c.Cautions)
 	}
+	if plan.Live != nil {
+		for _, t := range plan.Live.Trials {
+			if t.Refused != "" {
+				text := t.Object + ": " + t.Refused
+				r.verdicts = append(r.verdicts, verdict{Position: schema.Position{File: "."}, rule: "refused", level: "error", message: text, text: text + "\n"})
+			}
+		}
+	}
 	return r
 }
 
