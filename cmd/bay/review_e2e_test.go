@@ -122,7 +122,7 @@ func TestE2EReviewCommands(t *testing.T) {
 	g := newGitea(t)
 	f := newGiteaFleet(t, g)
 	file := filepath.Join(t.TempDir(), "web.yaml")
-	if err := os.WriteFile(file, []byte("image: registry.example.com/app:1.0\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("image: registry.example.com/app:1.0\nstate: Stopped\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := f.bay(exitNotObserved, "create", "-f", file, "--name", "web", "--user", string(f.user), "--wait")

@@ -40,10 +40,11 @@ func newReviewFleet(t *testing.T) reviewFleet {
 	return reviewFleet{&fleet{bayServer: s, clone: c, cluster: newTestCluster(t, kubeconfig), user: user}}
 }
 
-// propose asks for a container in a space of its own name.
+// propose asks for a container in a space of its own name. It is stopped, so that
+// no image is needed.
 func (f reviewFleet) propose(name, query string) webhook.Written {
 	f.t().Helper()
-	body := `{"name":"` + name + `","user":"` + string(f.user) + `","spec":{"image":"registry.example.com/app:1.0"}}`
+	body := `{"name":"` + name + `","user":"` + string(f.user) + `","spec":{"image":"registry.example.com/app:1.0","state":"Stopped"}}`
 	request, err := http.NewRequestWithContext(f.t().Context(), http.MethodPost, f.url+"/compute/containers"+query, strings.NewReader(body))
 	if err != nil {
 		f.t().Fatal(err)
@@ -145,7 +146,7 @@ func TestReviewCommands(t *testing.T) {
 	f := newReviewFleet(t)
 	id := f.id("web", "web")
 	file := filepath.Join(t.TempDir(), "web.yaml")
-	if err := os.WriteFile(file, []byte("image: registry.example.com/app:1.0\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("image: registry.example.com/app:1.0\nstate: Stopped\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out := f.bay(exitNotObserved, "create", "-f", file, "--name", "web", "--user", string(f.user), "--wait")
