@@ -35,7 +35,7 @@ func (b *bench) newBayplan(ctx context.Context, c *cluster) (*bayplan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &bayplan{program: b.bay, kubeconfig: c.engineConfig, dir: dir, listen: "127.0.0.1:0", watched: b.wants(scenarioSoak)}
+	p := &bayplan{program: b.bay, kubeconfig: c.engineConfig, dir: dir, listen: "127.0.0.1:0", watched: b.watched}
 	return p, p.start(ctx)
 }
 
@@ -136,6 +136,11 @@ func (p *bayplan) said() error {
 		return err
 	}
 	return fmt.Errorf("bay serve said: %s", text[max(0, len(text)-2000):])
+}
+
+// forgetPeak begins anew with the most memory that the process has had (proc(5), clear_refs).
+func (p *bayplan) forgetPeak() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.pid), []byte("5"), 0o200)
 }
 
 func (p *bayplan) usage() (usage, error) { return usageOf(p.pid) }

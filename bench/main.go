@@ -36,6 +36,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == engineCommand {
 		return runEngine(ctx, args[1:], stdout, stderr)
 	}
+	if len(args) > 0 && args[0] == clientsCommand {
+		return runClients(ctx, args[1:], stdout, stderr)
+	}
 	o, err := parseOptions(args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -94,6 +97,15 @@ func runEngine(ctx context.Context, args []string, stdout, stderr io.Writer) int
 		err = json.NewEncoder(stdout).Encode(r)
 	}
 	if err != nil {
+		_, _ = fmt.Fprintln(stderr, "bench:", err)
+		return 1
+	}
+	return 0
+}
+
+// runClients is the life of a child that is the clients of a server.
+func runClients(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := clientsMain(ctx, args, os.Stdin, stdout); err != nil {
 		_, _ = fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}

@@ -19,12 +19,15 @@ type options struct {
 	// spaces are the sizes, in spaces of two containers, smallest first.
 	spaces []int
 	// settle is how many spaces are pushed at once until all have settled, and
-	// files how many files are validated and rendered offline.
+	// files how many files are validated and rendered offline, and how many the
+	// repository has that calls write to.
 	settle, files int
 	// runs is how often the first apply is measured; the best counts.
 	runs int
 	// pushes is how many commits change one container each.
 	pushes int
+	// clients is how many WebSocket clients there are.
+	clients int
 	// duration is how long a soak lasts, churn the pause between its pushes.
 	duration, churn time.Duration
 	scenarios       []string
@@ -43,12 +46,15 @@ const (
 	scenarioReady   = "ready"   // from the API server to the stream
 	scenarioStart   = "start"   // a restart on a cluster that has all
 	scenarioSettle  = "settle"  // many containers at once, stopped and running
+	scenarioCalls   = "calls"   // writes over the API
+	scenarioStreams = "streams" // many WebSocket clients
 	scenarioSoak    = "soak"    // changes without end; only when it is named
 )
 
 func allScenarios() []string {
 	return []string{
 		scenarioOffline, scenarioApply, scenarioQuiet, scenarioChange, scenarioReady, scenarioStart, scenarioSettle,
+		scenarioCalls, scenarioStreams,
 	}
 }
 
@@ -59,6 +65,8 @@ type bench struct {
 	log    *slog.Logger
 	report *report
 	tuned  tuned
+	// watched is how the next Bayplan is started.
+	watched bool
 	// changes are how each size took its changes, smallest first.
 	changes []changed
 }
@@ -73,9 +81,10 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.kubectl, "kubectl", "kubectl", "the program kubectl; left out when there is none")
 	flags.StringVar(&spaces, "spaces", "50,250", "sizes, in spaces of two containers and 16 objects")
 	flags.IntVar(&o.settle, "settle", 500, "spaces pushed at once until all have settled")
-	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline")
+	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline, and of the repository that calls write to")
 	flags.IntVar(&o.runs, "runs", 1, "rounds of the first apply, of which each engine's best counts")
 	flags.IntVar(&o.pushes, "pushes", 100, "commits that change one container each")
+	flags.IntVar(&o.clients, "clients", 10000, "WebSocket clients; each needs two open files")
 	flags.DurationVar(&o.duration, "duration", 65*time.Minute, "how long a soak lasts")
 	flags.DurationVar(&o.churn, "churn", time.Second, "pause between the pushes of a soak")
 	flags.StringVar(&scenarios, "scenario", "", "only these, by commas: "+strings.Join(append(allScenarios(), scenarioSoak), ", "))
@@ -90,7 +99,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("unknown argument %q", flags.Arg(0))
 	}
 	if o.smoke {
-		spaces, o.settle, o.files, o.pushes = "5", 10, 100, 5
+		spaces, o.settle, o.files, o.pushes, o.clients = "5", 10, 100, 5, min(o.clients, 50)
 		o.duration, o.churn = min(o.duration, 20*time.Second), min(o.churn, 200*time.Millisecond)
 	}
 	if o.full {
@@ -112,6 +121,9 @@ func (o *options) sizes(list string) error {
 	o.spaces = slices.Compact(o.spaces)
 	if o.duration <= 0 || o.churn < 0 {
 		return errors.New("-duration must be more than nothing, and -churn not less")
+	}
+	if o.clients < minClients {
+		return fmt.Errorf("-clients must be at least %d", minClients)
 	}
 	if o.settle < 1 || o.settle > maxSpaces || o.runs < 1 || o.pushes < 1 || o.files < 1 || o.files > 2*maxSpaces {
 		return errors.New("-settle, -runs, -pushes and -files must be at least 1, and not more than a fleet holds")

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -78,6 +79,22 @@ func (c *cluster) componentCPU() (map[string]time.Duration, error) {
 		used[strings.TrimSuffix(filepath.Base(file), ".pid")] = u.cpu
 	}
 	return used, nil
+}
+
+// socketMiB is what the kernel holds for all TCP connections of the machine.
+func socketMiB() (float64, error) {
+	text, err := os.ReadFile("/proc/net/sockstat")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if i := slices.Index(fields, "mem"); len(fields) > 0 && fields[0] == "TCP:" && i >= 0 && i+1 < len(fields) {
+			pages, err := strconv.ParseFloat(fields[i+1], 64)
+			return pages * float64(os.Getpagesize()) / mebi, err
+		}
+	}
+	return 0, errors.New("/proc/net/sockstat has no TCP")
 }
 
 func statusMiB(status []byte, field string) float64 {

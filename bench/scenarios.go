@@ -29,6 +29,16 @@ func (b *bench) scenarios(ctx context.Context) error {
 			}
 		}
 	}
+	if b.wants(scenarioCalls) {
+		if err := b.calling(ctx); err != nil {
+			return fmt.Errorf("calls: %w", err)
+		}
+	}
+	if b.wants(scenarioStreams) {
+		if err := b.streaming(ctx); err != nil {
+			return fmt.Errorf("streams: %w", err)
+		}
+	}
 	if b.wants(scenarioSoak) {
 		if err := b.soak(ctx, b.spaces[len(b.spaces)-1]); err != nil {
 			return fmt.Errorf("soak: %w", err)
@@ -163,6 +173,13 @@ func (b *bench) withGround(ctx context.Context, w *work, run func(*ground) error
 			return errors.Join(run(&ground{work: w, cluster: c, bayplan: p, clone: repo}), repo.close())
 		})
 	})
+}
+
+// withWatchedGround has a Bayplan that says little and tells its metrics.
+func (b *bench) withWatchedGround(ctx context.Context, w *work, run func(*ground) error) error {
+	b.watched = true
+	defer func() { b.watched = false }()
+	return b.withGround(ctx, w, run)
 }
 
 // push pushes what the clone holds and waits until the cluster is said to hold it.

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// The metrics of the server that a soak looks at.
+// The metrics of the server that are looked at.
 const (
 	metricHeap       = "go_memstats_heap_inuse_bytes"
 	metricNextGC     = "go_memstats_next_gc_bytes"
@@ -23,6 +23,7 @@ const (
 	metricGoroutines = "go_goroutines"
 	metricFiles      = "process_open_fds"
 	metricMemory     = "process_resident_memory_bytes"
+	metricStreams    = `bayplan_streams{transport="websocket"}`
 )
 
 const mebi = 1 << 20

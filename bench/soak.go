@@ -27,7 +27,7 @@ func (b *bench) soak(ctx context.Context, spaces int) error {
 		return err
 	}
 	b.log.InfoContext(ctx, "scenario", "name", scenarioSoak, "spaces", spaces, "duration", b.duration, "load", loadAverage())
-	return b.withGround(ctx, w, func(g *ground) error {
+	return b.withWatchedGround(ctx, w, func(g *ground) error {
 		if _, _, err := g.push(ctx, "Add everything"); err != nil {
 			return err
 		}
