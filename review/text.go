@@ -66,8 +66,14 @@ type printer struct {
 	options TextOptions
 }
 
+// line writes one line. Runners of continuous integration obey lines that begin
+// with "::" or "##[", so none that users wrote does.
 func (p *printer) line(indent int, format string, args ...any) {
-	p.text.WriteString(strings.Repeat("  ", indent) + shown(fmt.Sprintf(format, args...)) + "\n")
+	text := shown(fmt.Sprintf(format, args...))
+	if bare := strings.TrimLeft(text, " "); strings.HasPrefix(bare, "::") || strings.HasPrefix(bare, "##[") {
+		text = "| " + text
+	}
+	p.text.WriteString(strings.Repeat("  ", indent) + text + "\n")
 }
 
 // Text is the plan for a terminal: every line is printable whatever users wrote.
@@ -124,8 +130,6 @@ func (p *printer) change(c *Change) {
 	for _, o := range c.Objects {
 		p.line(2, "%s %s/%s", sign(o.Action), o.Kind, o.Name)
 		for line := range strings.Lines(o.Diff) {
-			// The bar keeps a line from beginning as users like: runners of
-			// continuous integration obey lines that begin with "::".
 			p.line(3, "| %s", strings.TrimSuffix(line, "\n"))
 		}
 		if o.Cut > 0 {

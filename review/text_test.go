@@ -96,7 +96,7 @@ func hostile(text string) *Plan {
 
 var seeds = []string{
 	"", "x", "@alice", "`@alice`", "``` @a", "~~~", "</details>", "<img src=x onerror=y>", "[a](http://x)", "|a|", "\\|", "a\nb", "\r\n::error::x",
-	"\x1b[31mred", "\u202egnp", "\xff\xfe", "# h", "#1", "- x", "```\n@a\n```", "`", " ` ", "&lt;", "http://x", "\t::x", "\u2028@x",
+	"::set-env name=a::b", "##[error]x", "\x1b[31mred", "\u202egnp", "\xff\xfe", "# h", "#1", "- x", "```\n@a\n```", "`", " ` ", "&lt;", "http://x", "\t::x", "\u2028@x",
 	strings.Repeat("`", 70) + "@a", "x`" + strings.Repeat("y", 500) + "`@a", "\\`@a\\`",
 }
 
@@ -110,6 +110,9 @@ func FuzzText(f *testing.F) {
 			body := strings.TrimSuffix(line, "\n")
 			if strings.ContainsFunc(body, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) && !strings.ContainsRune(s, unicode.ReplacementChar) {
 				t.Errorf("the line %q holds what a terminal may obey", body)
+			}
+			if bare := strings.TrimSpace(body); strings.HasPrefix(bare, "::") || strings.HasPrefix(bare, "##[") {
+				t.Errorf("the line %q begins as a runner's command", body)
 			}
 		}
 	})
