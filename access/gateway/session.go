@@ -220,7 +220,16 @@ func (s *session) exec(ctx context.Context, command []string) (Exit, error) {
 	if s.around.terminal != nil {
 		e.TTY, e.Stderr, e.Resize = true, nil, s.resize
 	}
-	return s.conn.server.options.Access.Exec(ctx, s.conn.who.id, e)
+	return s.conn.exec(ctx, e)
+}
+
+// exec runs a command of ours; all that it takes is a shell.
+func (c *conn) exec(ctx context.Context, e Exec) (Exit, error) {
+	exit, err := c.server.options.Access.Exec(ctx, c.who.id, e)
+	if schema.CodeOf(err) == schema.Invalid {
+		err = schema.Errorf(schema.Invalid, "%w; sessions and files need a shell, /bin/sh, in the image, forwarded ports (-L) don't", err)
+	}
+	return exit, err
 }
 
 // finish sends how the work ended, after all that it has written.

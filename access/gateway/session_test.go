@@ -275,7 +275,7 @@ func TestWhatStandsInTheWay(t *testing.T) {
 		{"stopped", func() {
 			h.inside.down = schema.Errorf(schema.Conflict, "container alice--web is stopped; start it: bay start alice--web")
 		}, "bayplan: container alice--web is stopped; start it: bay start alice--web\r\n"},
-		{"no shell", func() { h.inside.down, h.inside.noShell = nil, true }, "bayplan: this image has no /bin/sh\r\n"},
+		{"no shell", func() { h.inside.down, h.inside.noShell = nil, true }, "bayplan: this image has no /bin/sh; sessions and files need a shell, /bin/sh, in the image, forwarded ports (-L) don't\r\n"},
 		{"a defect", func() { h.inside.down = schema.Errorf(schema.Internal, "node 10.1.2.3 has a secret") }, "bayplan: something is wrong with the gateway; its operator finds the reason in the log\r\n"},
 	}
 	for _, tt := range tests {

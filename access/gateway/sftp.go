@@ -23,13 +23,12 @@ func (s *session) sftp(ctx context.Context) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
-	access, id := s.conn.server.options.Access, s.conn.who.id
 	if server != "" {
-		return access.Exec(ctx, id, Exec{Command: []string{server}, Stdin: s.in, Stdout: s.out, Stderr: s.err, Signals: s.signals})
+		return s.conn.exec(ctx, Exec{Command: []string{server}, Stdin: s.in, Stdout: s.out, Stderr: s.err, Signals: s.signals})
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.channel.Close() })
 	defer stop()
-	files := newFileServer(ctx, access.Files(id))
+	files := newFileServer(ctx, s.conn.server.options.Access.Files(s.conn.who.id))
 	wire := struct {
 		io.Reader
 		io.Writer
@@ -50,7 +49,7 @@ func (s *session) findServer(ctx context.Context) (dir, server string, err error
 	ctx, cancel := context.WithTimeoutCause(ctx, findTime, schema.Errorf(schema.Unavailable, "the container didn't answer within %s", findTime))
 	defer cancel()
 	var said limitedText
-	_, err = s.conn.server.options.Access.Exec(ctx, s.conn.who.id, Exec{
+	_, err = s.conn.exec(ctx, Exec{
 		Command: []string{"/bin/sh", "-c", findServer}, Stdout: &said, Stderr: io.Discard,
 	})
 	if err != nil {
