@@ -1,5 +1,5 @@
-// Package examples holds fleet repositories to start from. Each is validated,
-// rendered and applied by the tests.
+// Package examples holds fleet repositories to start from. Each is validated, and
+// all but ci are rendered and applied, by the tests.
 package examples
 
 import (
