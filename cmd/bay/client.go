@@ -36,6 +36,10 @@ type request struct {
 	header       http.Header
 	// body is sent as JSON; nil for none.
 	body any
+	// content is sent as it is, in place of body; size is its length, or 0 when
+	// nobody knows.
+	content io.Reader
+	size    int64
 }
 
 func newClient(cmd *cobra.Command, to access) (*client, error) {
@@ -72,7 +76,7 @@ func (c *client) do(ctx context.Context, r request, out any) (status int, err er
 		return 0, err
 	}
 	status, err = c.try(ctx, r, token, out)
-	if status == http.StatusUnauthorized && c.bearer.renewable(token) {
+	if status == http.StatusUnauthorized && r.content == nil && c.bearer.renewable(token) {
 		if token, err = c.token(ctx); err == nil {
 			status, err = c.try(ctx, r, token, out)
 		}
@@ -90,19 +94,12 @@ func (c *client) token(ctx context.Context) (string, error) {
 
 // try sends the request once.
 func (c *client) try(ctx context.Context, r request, token string, out any) (status int, err error) {
-	outgoing, err := c.outgoing(ctx, r, token)
+	response, status, err := c.open(ctx, r, token)
 	if err != nil {
-		return 0, err
-	}
-	response, err := api().Do(outgoing)
-	if err != nil {
-		return 0, c.unreachable(err)
+		return status, err
 	}
 	defer response.Body.Close() //nolint:errcheck // it was read to its end, or an error says why not
-	switch {
-	case response.StatusCode >= http.StatusMultipleChoices:
-		return response.StatusCode, problem(response)
-	case response.StatusCode == http.StatusNoContent || out == nil:
+	if response.StatusCode == http.StatusNoContent || out == nil {
 		return response.StatusCode, nil
 	}
 	if err := json.NewDecoder(response.Body).Decode(out); err != nil {
@@ -114,6 +111,57 @@ func (c *client) try(ctx context.Context, r request, token string, out any) (sta
 	return response.StatusCode, nil
 }
 
+// open sends the request and returns the answer before its body is read. An
+// answer that is no success is an error, and its status.
+func (c *client) open(ctx context.Context, r request, token string) (*http.Response, int, error) {
+	outgoing, err := c.outgoing(ctx, r, token)
+	if err != nil {
+		return nil, 0, err
+	}
+	response, err := api().Do(outgoing)
+	if err != nil {
+		return nil, 0, c.unreachable(err)
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		defer response.Body.Close() //nolint:errcheck // an error says what was in it
+		return nil, response.StatusCode, problem(response)
+	}
+	return response, response.StatusCode, nil
+}
+
+// download returns the body of the answer to a GET.
+func (c *client) download(ctx context.Context, path string, query url.Values) (io.ReadCloser, error) {
+	r := request{method: http.MethodGet, path: path, query: query}
+	token, err := c.token(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, status, err := c.open(ctx, r, token) //nolint:bodyclose // the caller closes it
+	if status == http.StatusUnauthorized && c.bearer.renewable(token) {
+		if token, err = c.token(ctx); err == nil {
+			response, _, err = c.open(ctx, r, token) //nolint:bodyclose // as above
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return whole{response.Body, c}, nil
+}
+
+// whole is the body of an answer, which isn't whole when its connection breaks.
+type whole struct {
+	io.ReadCloser
+	client *client
+}
+
+func (w whole) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
+		err = schema.Errorf(schema.Unavailable, "the server %s broke off: %w", w.client.endpoint, err)
+	}
+	return n, err
+}
+
 func (c *client) outgoing(ctx context.Context, r request, token string) (*http.Request, error) {
 	var body io.Reader
 	if r.body != nil {
@@ -123,15 +171,21 @@ func (c *client) outgoing(ctx context.Context, r request, token string) (*http.R
 		}
 		body = bytes.NewReader(text)
 	}
+	if r.content != nil {
+		body = r.content
+	}
 	u := c.endpoint.JoinPath(r.path)
 	u.RawQuery = r.query.Encode()
 	outgoing, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", c.endpoint, err)
 	}
+	if r.size > 0 {
+		outgoing.ContentLength = r.size
+	}
 	maps.Copy(outgoing.Header, r.header)
 	outgoing.Header.Set("User-Agent", "bay/"+version)
-	if body != nil && outgoing.Header.Get("Content-Type") == "" {
+	if r.body != nil && outgoing.Header.Get("Content-Type") == "" {
 		outgoing.Header.Set("Content-Type", "application/json")
 	}
 	if token != "" {

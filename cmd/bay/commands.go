@@ -10,7 +10,11 @@ func (a *app) clientCommands() []*cobra.Command {
 		a.historyCommand(), a.rollbackCommand(), a.openCommand(), a.portsCommand(),
 		a.volumesCommand(), a.spacesCommand(), a.keysCommand(), a.imagesCommand(), a.presetsCommand(), a.operationsCommand(),
 	}
-	return append(commands, a.stateCommands()...)
+	commands = append(commands, a.stateCommands()...)
+	return append(commands,
+		a.logsCommand(), a.execCommand(), a.sshCommand(), a.sshConfigCommand(), a.copyCommand(), a.portForwardCommand(),
+		a.metricsCommand(), a.eventsCommand(),
+	)
 }
 
 // accessCommands say which server, and as whom.

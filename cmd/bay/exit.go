@@ -28,6 +28,11 @@ var errFindings = errors.New("there are findings")
 // was waited for may still come true.
 var errNotObserved = errors.New("not observed in time")
 
+// commandExit is how a command in a container has ended, which bay passes on.
+type commandExit int //nolint:errname // it is no failure of bay's
+
+func (e commandExit) Error() string { return fmt.Sprintf("the command ended with code %d", int(e)) }
+
 // usageError is a call that can't be understood.
 type usageError struct{ err error }
 
@@ -38,7 +43,10 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return &usageError{fmt.Errorf(format+"\nrun %q for usage", append(args, cmd.CommandPath()+" --help")...)}
 }
 
-func isQuiet(err error) bool { return errors.Is(err, errFindings) || errors.Is(err, errDiffers) }
+func isQuiet(err error) bool {
+	_, passed := errors.AsType[commandExit](err)
+	return passed || errors.Is(err, errFindings) || errors.Is(err, errDiffers)
+}
 
 // exitCode is the only place that knows which failure ends with which code.
 func exitCode(err error) int {
@@ -47,6 +55,9 @@ func exitCode(err error) int {
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return exitUsage
+	}
+	if code, ok := errors.AsType[commandExit](err); ok {
+		return int(code)
 	}
 	if errors.Is(err, errNotObserved) || errors.Is(err, context.DeadlineExceeded) {
 		return exitNotObserved

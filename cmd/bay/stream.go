@@ -32,7 +32,11 @@ const statusUnauthorized websocket.StatusCode = 4401
 func (c *client) stream(ctx context.Context, since uint64, handle func(frame) (done bool, err error)) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, token, err := c.dial(ctx, since)
+	query := url.Values{}
+	if since > 0 {
+		query.Set("since", strconv.FormatUint(since, 10))
+	}
+	conn, token, err := c.dial(ctx, "/compute/ws", query)
 	if err != nil {
 		return since, err
 	}
@@ -51,13 +55,11 @@ func (c *client) stream(ctx context.Context, since uint64, handle func(frame) (d
 	}
 }
 
-// dial opens the stream and returns the token that opened it.
-func (c *client) dial(ctx context.Context, since uint64) (*websocket.Conn, string, error) {
-	u := c.endpoint.JoinPath("/compute/ws")
+// dial opens a WebSocket and returns the token that opened it.
+func (c *client) dial(ctx context.Context, path string, query url.Values) (*websocket.Conn, string, error) {
+	u := c.endpoint.JoinPath(path)
 	u.Scheme = "ws" + strings.TrimPrefix(u.Scheme, "http")
-	if since > 0 {
-		u.RawQuery = url.Values{"since": {strconv.FormatUint(since, 10)}}.Encode()
-	}
+	u.RawQuery = query.Encode()
 	for again := true; ; again = false {
 		token, err := c.token(ctx)
 		if err != nil {

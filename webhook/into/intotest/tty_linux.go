@@ -16,7 +16,7 @@ import (
 
 // runTTY runs the command in a real terminal.
 func runTTY(cmd *exec.Cmd, e into.Exec) error {
-	ours, theirs, err := openTTY()
+	ours, theirs, err := OpenTTY()
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,9 @@ func setSize(tty *os.File, s into.Size) {
 	_ = unix.IoctlSetWinsize(int(tty.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: s.Rows, Col: s.Columns})
 }
 
-func openTTY() (ours, theirs *os.File, err error) {
+// OpenTTY makes a terminal: whoever reads and writes ours is at its screen and
+// keyboard, theirs is for the programs.
+func OpenTTY() (ours, theirs *os.File, err error) {
 	ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
 		return nil, nil, err
