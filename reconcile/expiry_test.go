@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -268,13 +269,12 @@ func TestFrozenSpaceDoesNotExpire(t *testing.T) {
 func TestTidyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		repo := newFakeRepo()
-		var f *fixture
-		var calls int
-		var down error
+		var calls atomic.Int64
+		var down atomic.Bool
 		tidy := func(_ context.Context, expired []Expiry) error {
-			calls++
-			if down != nil {
-				return down
+			calls.Add(1)
+			if down.Load() {
+				return schema.Errorf(schema.Unavailable, "forge is down")
 			}
 			repo.mu.Lock()
 			now := maps.Clone(repo.commits[repo.head].files)
@@ -287,31 +287,35 @@ func TestTidyUp(t *testing.T) {
 				}
 			}
 			repo.push(now)
-			f.Poke()
 			return nil
 		}
-		cluster := newFakeCluster()
-		f = start(t, repo, cluster, func(l *Loop) { l.tidy = tidy })
+		f := start(t, repo, newFakeCluster(), func(l *Loop) {
+			l.tidy = func(ctx context.Context, expired []Expiry) error {
+				defer l.Poke()
+				return tidy(ctx, expired)
+			}
+		})
 		all := files{
 			container("alice--stop"): until(time.Hour, schema.ExpireStop), container("alice--gone"): until(time.Hour, schema.ExpireDelete),
 			container("alice--stay"): "v1",
 		}
-		down = schema.Errorf(schema.Unavailable, "forge is down")
+		down.Store(true)
 		f.push(all)
 		let(time.Hour + soonest)
 		f.wantPhase(t, "alice--stop", schema.PhaseExpired, reasonExpired)
 		f.wantPhase(t, "alice--gone", schema.PhaseExpired, reasonExpired)
 		let(24 * time.Hour)
-		if most := int(24*time.Hour/lastTidy)*2 + 20; calls < 10 || calls > most {
-			t.Errorf("tidied %d times while Git was down, want 10 to %d", calls, most)
+		if got, most := calls.Load(), int64(24*time.Hour/lastTidy)*2+20; got < 10 || got > most {
+			t.Errorf("tidied %d times while Git was down, want 10 to %d", got, most)
 		}
-		down, calls = nil, 0
+		down.Store(false)
+		calls.Store(0)
 		reader := f.Hub().Subscribe(0, true, nil)
 		defer reader.Close()
 		next(t, reader)
 		let(24 * time.Hour)
-		if calls != 1 {
-			t.Errorf("tidied %d times, want once", calls)
+		if got := calls.Load(); got != 1 {
+			t.Errorf("tidied %d times, want once", got)
 		}
 		f.wantPhase(t, "alice--stop", schema.PhaseExpired, reasonExpired)
 		if _, there := f.Hub().Container(container("alice--gone")); there {
