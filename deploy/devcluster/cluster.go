@@ -123,6 +123,7 @@ func (c *cluster) writePKI() error {
 		{"config/kube-controller-manager.kubeconfig", "system:kube-controller-manager", "system:authenticated"},
 		{"config/kube-scheduler.kubeconfig", "system:kube-scheduler", "system:authenticated"},
 		{"config/kwok.kubeconfig", "kwok", "system:masters"},
+		{"config/node.kubeconfig", "devcluster", "system:masters"},
 	} {
 		data, err := c.kubeconfig(ca, login.user, login.group)
 		if err != nil {
@@ -168,10 +169,10 @@ func (c *cluster) start(ctx context.Context) error {
 	if err := c.startControllers(ctx, verbosity); err != nil {
 		return err
 	}
-	if err := c.startNode(ctx); err != nil {
+	if err := errors.Join(c.createDefaults(ctx), c.createNodeServices(ctx)); err != nil {
 		return err
 	}
-	if err := c.createDefaults(ctx); err != nil {
+	if err := c.startNode(ctx); err != nil {
 		return err
 	}
 	c.startStorage(ctx)

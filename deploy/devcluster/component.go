@@ -27,6 +27,8 @@ const (
 	containerdName = "containerd"
 	kubeletName    = "kubelet"
 	kubeProxyName  = "kube-proxy"
+	dnsName        = "dns"
+	policyName     = "network-policy"
 )
 
 // component is a child process: this binary again, as "devcluster component NAME ARGS", in the data directory.

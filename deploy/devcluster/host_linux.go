@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+	"k8s.io/client-go/kubernetes"
 )
 
 // machineConfig is all that the inside of a node is told.
@@ -144,39 +145,60 @@ func (h *host) serve(ctx context.Context) error {
 		}
 		go forward(ctx, l, to)
 	}
-	if err := h.writeCredentials(); err != nil {
+	if err := errors.Join(h.writeCredentials(), h.publish(ctx, port)); err != nil {
 		return err
 	}
-	h.config.Egress, err = h.startEgress(pid)
-	return err
+	if err := startEgress(pid); err != nil {
+		_, _ = fmt.Fprintf(os.Stderr, "no way to the internet: %v\n", err)
+	} else {
+		h.config.Egress = true
+	}
+	return nil
 }
 
-// startEgress runs slirp4netns, a network in user space: it needs no routing, no firewall rule and no root on the
-// host, and goes with us. Without it the node reaches nothing but the host.
-func (h *host) startEgress(pid int) (bool, error) {
-	program, err := exec.LookPath("slirp4netns")
-	if err != nil {
-		return false, nil // it is a convenience
-	}
+// startEgress runs slirp4netns, a network in user space: it needs no routing and no firewall rule on the host, and goes
+// with us. Without it, or where it can't run, the node reaches nothing but the host.
+func startEgress(pid int) error {
 	read, write, err := os.Pipe()
 	if err != nil {
-		return false, err
+		return err
 	}
-	defer read.Close()                                                                                                                  //nolint:errcheck // nothing was written
-	cmd := exec.Command(program, "--configure", "--disable-host-loopback", "--mtu=1500", "--ready-fd=3", strconv.Itoa(pid), egressLink) //nolint:gosec,noctx // Debian's program; it ends with us
+	defer read.Close()                                                                                                                        //nolint:errcheck // nothing was written
+	cmd := exec.Command("slirp4netns", "--configure", "--disable-host-loopback", "--mtu=1500", "--ready-fd=3", strconv.Itoa(pid), egressLink) //nolint:gosec,noctx // Debian's program; it ends with us
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.ExtraFiles = []*os.File{write}
 	cmd.SysProcAttr = childAttr()
 	err = cmd.Start()
 	_ = write.Close() // the child has its own
 	if err != nil {
-		return false, fmt.Errorf("start %s: %w", program, err)
+		return err
 	}
 	if n, _ := read.Read(make([]byte, 1)); n == 0 {
-		return false, errors.Join(fmt.Errorf("%s ended at once", program), cmd.Wait())
+		return errors.Join(errors.New("slirp4netns ended at once"), cmd.Wait())
 	}
 	go cmd.Wait() //nolint:errcheck // it ends with the node
-	return true, nil
+	return nil
+}
+
+// publish says where the node's Services are.
+func (h *host) publish(ctx context.Context, port string) error {
+	admin, err := h.dir.readFile("config/node.kubeconfig")
+	if err != nil {
+		return err
+	}
+	config, err := restConfig(admin)
+	if err != nil {
+		return err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	return publish(ctx, client, h.config.Network.nodeIP(), int32(number))
 }
 
 // writeCredentials puts into the node's folder what its kubelet needs to be known, and to know the API server.
@@ -192,7 +214,8 @@ func (h *host) writeCredentials() error {
 	files := map[string][]byte{"ca.crt": ca.certPEM, "kubelet.crt": serving.cert, "kubelet.key": serving.key}
 	for _, login := range []struct{ file, user, group string }{
 		{"kubelet.kubeconfig", "system:node:" + realNode, "system:nodes"},
-		{"kube-proxy.kubeconfig", "system:kube-proxy", "system:node-proxier"},
+		{"kube-proxy.kubeconfig", "system:kube-proxy", "system:authenticated"},
+		{"network-policy.kubeconfig", policyUser, "system:authenticated"},
 	} {
 		client, err := ca.client(login.user, login.group)
 		if err != nil {

@@ -72,7 +72,7 @@ func claimLink(ns netns.NsHandle) (network, error) {
 			return network{}, fmt.Errorf("add link %s: %w", n.hostLink(), err)
 		}
 	}
-	return network{}, fmt.Errorf("all %d networks are taken", maxNodes)
+	return network{}, fmt.Errorf("the host has routes to all of 10.41.0.0/16 or 10.42.0.0/16 (ip route), of which a node needs a part")
 }
 
 // taken is true when the host already has a way of its own into one of the ranges, other than the default route.

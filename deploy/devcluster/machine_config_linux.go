@@ -93,7 +93,7 @@ cgroupDriver: cgroupfs
 failCgroupV1: false
 failSwapOn: false
 clusterDomain: cluster.local
-clusterDNS: [10.43.0.10]
+clusterDNS: [` + dnsServiceIP + `]
 resolvConf: /run/node/resolv.conf
 maxPods: 250
 makeIPTablesUtilChains: false
@@ -148,5 +148,5 @@ func cniPlugins() (string, error) {
 			return folder, nil
 		}
 	}
-	return "", fmt.Errorf("no CNI plugins are installed; %s", installHint)
+	return "", fmt.Errorf("--node real needs CNI plugins; %s", installHint)
 }

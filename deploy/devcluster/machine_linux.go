@@ -33,6 +33,10 @@ func runNodeComponent(name string, args []string, std stdio) int {
 		return code(runMachine(args), std)
 	case containerdName:
 		return code(runContainerd(args), std)
+	case dnsName:
+		return code(runDNS(args), std)
+	case policyName:
+		return code(runPolicy(args), std)
 	case kubeletName:
 		cmd := kubelet.NewKubeletCommand(context.Background())
 		cmd.SetArgs(args)
@@ -75,7 +79,9 @@ func runMachine(args []string) error {
 	if err != nil {
 		return onOneLine(err, config)
 	}
-	for _, component := range []component{kubeletComponent(config, verbosity), kubeProxyComponent(verbosity)} {
+	for _, component := range []component{
+		policyComponent(strings.Join(args, "")), kubeProxyComponent(verbosity), dnsComponent(config), kubeletComponent(config, verbosity),
+	} {
 		if err := supervisor.start(ctx, component); err != nil {
 			return err
 		}
@@ -139,7 +145,8 @@ func overlayWorks(folder string) bool {
 	return unix.Unmount(test+"/merged", 0) == nil
 }
 
-// setUpNetwork makes the node a router, which hides its Pods' addresses from the internet.
+// setUpNetwork makes the node a router, which hides its Pods' addresses from the internet, and which lets no Pod
+// through until the policies are known.
 func setUpNetwork(ctx context.Context, config machineConfig) error {
 	if err := forwardPackets(); err != nil {
 		return err
@@ -151,10 +158,8 @@ func setUpNetwork(ctx context.Context, config machineConfig) error {
 	}
 }
 `, config.Network.podRange(), egressLink)
-	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(rules)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("set up the node's network: %w: %s", err, out)
+	if err := errors.Join(loadRules(ctx, rules), loadRules(ctx, view{podRange: config.Network.podRange(), host: config.Network.hostIP()}.rules())); err != nil {
+		return fmt.Errorf("set up the node's network: %w", err)
 	}
 	return nil
 }

@@ -44,6 +44,7 @@ func TestE2ERealNode(t *testing.T) {
 
 	t.Run("restricted pod runs, and is what it says", func(t *testing.T) { testRestrictedPod(t, up) })
 	t.Run("exec, logs and the network reach a pod", func(t *testing.T) { testInto(t, up) })
+	t.Run("services have names, and policies close namespaces", func(t *testing.T) { testNetwork(t, up) })
 	t.Run("failures say what they are", func(t *testing.T) { testFailures(t, up) })
 	t.Run("volume keeps what was written", func(t *testing.T) { testRealVolume(t, up) })
 	t.Run("kubelet tells what a pod uses", func(t *testing.T) { testSummary(t, up) })

@@ -56,5 +56,6 @@ func (c *cluster) startRegistry(ctx context.Context) (port int, err error) {
 		}
 	}
 	c.progress.ready("registry " + c.registry)
+	c.progress.printf("images: %[1]s/%[2]s, %[1]s/%[3]s", imageRegistry, busyboxImage, noshellImage)
 	return port, nil
 }

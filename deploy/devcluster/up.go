@@ -38,7 +38,11 @@ func up(ctx context.Context, args []string, std stdio) error {
 		}
 		return err
 	}
-	_, _ = fmt.Fprintf(std.out, "ready kubeconfig=%s server=%s\n", c.dir.kubeconfig(), c.server)
+	line := fmt.Sprintf("ready kubeconfig=%s server=%s", c.dir.kubeconfig(), c.server)
+	if c.registry != "" {
+		line += " registry=" + c.registry
+	}
+	_, _ = fmt.Fprintln(std.out, line)
 	<-ctx.Done()
 	p.printf("stopping")
 	c.stop()
