@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 )
@@ -28,9 +29,16 @@ the server itself (--host).`,
 	return cmd
 }
 
+// gcPercent halves what a large fleet's server keeps for its garbage, at some
+// more CPU time.
+const gcPercent = 50
+
 func (a *app) serve(ctx context.Context, c config) error {
 	if err := c.validate(); err != nil {
 		return err
+	}
+	if a.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	// Before anything starts, so that a port in use is known at once.
 	l, err := listen(ctx, c)

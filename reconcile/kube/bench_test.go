@@ -130,7 +130,7 @@ func BenchmarkUnchanged(b *testing.B) {
 
 // BenchmarkRecord says what an object costs when a watch tells of it.
 func BenchmarkRecord(b *testing.B) {
-	s := newShape()
+	s := testShape(b)
 	o := parse(b, schema.SpaceID{User: "alice", Name: "web"}, containerText("web"))[1]
 	live := held(b, s, o)
 	live.SetAnnotations(map[string]string{schema.AnnotationOwner: "alice--web"})
@@ -144,7 +144,7 @@ func BenchmarkRecord(b *testing.B) {
 
 // BenchmarkMemory says what a record keeps.
 func BenchmarkMemory(b *testing.B) {
-	s := newShape()
+	s := testShape(b)
 	v := newView(Options{})
 	k := kindNamed("ResourceQuota")
 	var before, after runtime.MemStats

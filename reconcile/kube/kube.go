@@ -22,8 +22,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/client-go/applyconfigurations"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
 	"bayplan.dev/reconcile"
@@ -74,10 +72,14 @@ func New(config *rest.Config, options Options) (*Cluster, error) {
 	if err != nil {
 		return nil, schema.Errorf(schema.Invalid, "cluster configuration: %w", err)
 	}
+	shape, err := newShape(fleet(options.Fleet))
+	if err != nil {
+		return nil, err
+	}
 	c := &Cluster{
 		log:    log,
 		client: client,
-		shape:  shape{fleet: fleet(options.Fleet), converter: applyconfigurations.NewTypeConverter(scheme.Scheme)},
+		shape:  shape,
 		view:   newView(options),
 	}
 	c.differences = prometheus.NewCounter(prometheus.CounterOpts{

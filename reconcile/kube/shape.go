@@ -7,9 +7,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	kschema "k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/client-go/applyconfigurations"
+	"k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 
 	"bayplan.dev/schema"
 )
@@ -33,6 +37,22 @@ func digestOf(content []byte) digest {
 type shape struct {
 	fleet     fleet
 	converter managedfields.TypeConverter
+	// types has an empty object of each kind, which knows how the kind is made.
+	types map[kschema.GroupVersionKind]*typed.TypedValue
+}
+
+func newShape(f fleet) (shape, error) {
+	s := shape{fleet: f, converter: applyconfigurations.NewTypeConverter(scheme.Scheme), types: map[kschema.GroupVersionKind]*typed.TypedValue{}}
+	for _, k := range kinds {
+		o := k.new()
+		o.GetObjectKind().SetGroupVersionKind(k.gvk)
+		empty, err := s.converter.ObjectToTyped(o)
+		if err != nil {
+			return shape{}, fmt.Errorf("fields of %s: %w", k.gvk.Kind, err)
+		}
+		s.types[k.gvk] = empty
+	}
+	return s, nil
 }
 
 // intended is the digest of the fields that the intent sets, as the API server
@@ -92,12 +112,14 @@ func (s shape) owned(k kind, live object) (ours, error) {
 // extract returns the part of the object that consists of the fields.
 func (s shape) extract(k kind, o object, fields *fieldpath.Set) (map[string]any, error) {
 	o.GetObjectKind().SetGroupVersionKind(k.gvk)
-	// Strangers can make lists with duplicates, which an apply then mends.
-	value, err := s.converter.ObjectToTyped(o, typed.AllowDuplicates)
+	v, err := value.NewValueReflect(o)
 	if err != nil {
 		return nil, err
 	}
-	content, ok := value.ExtractItems(fields.Leaves()).AsValue().Unstructured().(map[string]any)
+	// Strangers can make lists with duplicates, which an apply then mends.
+	known := s.types[k.gvk]
+	all := typed.AsTypedUnvalidated(v, known.Schema(), known.TypeRef()) //nolint:staticcheck // Go's types are checked enough; validating takes a fifth of a cold start
+	content, ok := all.ExtractItems(fields.Leaves()).AsValue().Unstructured().(map[string]any)
 	if !ok {
 		return map[string]any{}, nil
 	}

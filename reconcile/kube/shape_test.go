@@ -8,13 +8,18 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/client-go/applyconfigurations"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"bayplan.dev/schema"
 )
 
-func newShape() shape { return shape{converter: applyconfigurations.NewTypeConverter(scheme.Scheme)} }
+func testShape(tb testing.TB) shape {
+	tb.Helper()
+	s, err := newShape("")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
 
 // held is the Deployment as the API server would hold it after an apply: our
 // fields remembered as ours.
@@ -47,7 +52,7 @@ func held(t testing.TB, s shape, o *unstructured.Unstructured) *appsv1.Deploymen
 // FuzzShape: an object holds its intent whatever a stranger adds to it, and no
 // longer when one of our values differs.
 func FuzzShape(f *testing.F) {
-	s := newShape()
+	s := testShape(f)
 	f.Add("registry.example/a:1", "A", "1", "500m", int32(1), "note", "hello")
 	f.Add("", "", "", "0.5", int32(0), "", "")
 	f.Add("é\x00", "B=C", "\"{", "1e3", int32(-1), "a/b", "\u2028")
@@ -87,7 +92,7 @@ func FuzzShape(f *testing.F) {
 }
 
 func TestEqualQuantities(t *testing.T) {
-	s := newShape()
+	s := testShape(t)
 	k := kindNamed("ResourceQuota")
 	digests := map[digest]bool{}
 	for _, text := range []string{`"1"`, `"1000m"`, `1`, `"1.0"`} {
