@@ -194,7 +194,7 @@ func (h *host) publish(ctx context.Context, port string) error {
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(port)
+	number, err := strconv.ParseInt(port, 10, 32)
 	if err != nil {
 		return err
 	}
