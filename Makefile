@@ -6,6 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 DATA ?= .bayplan
 PORT ?= 8080
 CLUSTER_PORT ?= 6443
+SSH_PORT ?= 2222
 LINT := bin/golangci-lint
 # The end-to-end tests with more containers than a real node holds, or of images that nobody serves.
 SIMULATED := ^TestE2E(Calls|Review|TypeScript)
@@ -21,7 +22,7 @@ help: ## List the targets.
 
 .PHONY: up
 up: build ## Start everything: a cluster (NODE=real as root: with containers), the repository, the API; Ctrl-C ends it.
-	BAYPLAN_NODE=$(or $(NODE),simulated) bin/bay up --data $(DATA) --listen 127.0.0.1:$(PORT) --cluster-port $(CLUSTER_PORT)
+	BAYPLAN_NODE=$(or $(NODE),simulated) bin/bay up --data $(DATA) --listen 127.0.0.1:$(PORT) --cluster-port $(CLUSTER_PORT) --ssh-listen 127.0.0.1:$(SSH_PORT)
 
 .PHONY: build bin/bay bin/devcluster
 build: bin/bay bin/devcluster ## Build bin/bay and bin/devcluster.

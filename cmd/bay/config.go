@@ -30,6 +30,7 @@ type config struct {
 	Cluster    clusterConfig    `json:"cluster"`
 	Images     imagesConfig     `json:"images"`
 	Auth       authConfig       `json:"auth"`
+	SSH        sshConfig        `json:"ssh"`
 	Hooks      hooksConfig      `json:"hooks"`
 	Origins    []string         `json:"origins"`
 	Limits     limitsConfig     `json:"limits"`
@@ -143,6 +144,7 @@ func (c *config) settings() []setting {
 	return []setting{
 		{"listen", "address of the API, the repository and the hooks", &c.Listen},
 		{"metrics-listen", "address of the Prometheus metrics; empty for none", &c.Metrics.Listen},
+		{"ssh-listen", "address of the SSH gateway into containers; empty for none", &c.SSH.Listen},
 		{"repository", "URL (https, ssh) or path of the fleet repository", &c.Repository.URL},
 		{"branch", "branch that is synced", &c.Repository.Branch},
 		{"host", "host the fleet repository itself, in this folder", &c.Repository.Host},
@@ -182,6 +184,9 @@ func (c *config) validate() error {
 	}
 	if c.Limits.Streams < 0 || c.Limits.Reads.Burst < 0 || c.Limits.Writes.Burst < 0 || c.Limits.Upload.Sign() < 0 {
 		bad("limits: streams, bursts and upload can't be negative")
+	}
+	if c.SSH.Listen != "" && len(c.SSH.HostKeyFiles) == 0 {
+		bad("ssh.hostKeyFiles must name a file that stays: clients remember the key in it")
 	}
 	if c.Log.Format != "text" && c.Log.Format != "json" {
 		bad("log.format %q must be text or json", c.Log.Format)

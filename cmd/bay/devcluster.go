@@ -22,8 +22,10 @@ import (
 // devcluster is a running control plane of our own, a process beside ours.
 type devcluster struct {
 	kubeconfig string
-	process    *os.Process
-	ended      <-chan error
+	// registry is where images for a real node are pushed to; empty when nodes are simulated.
+	registry string
+	process  *os.Process
+	ended    <-chan error
 }
 
 // devclusterOptions say which program to start, where its data is and on
@@ -66,10 +68,16 @@ func startDevcluster(ctx context.Context, o devclusterOptions, progress io.Write
 	select {
 	case line := <-ready:
 		for word := range strings.FieldsSeq(line) {
-			if file, ok := strings.CutPrefix(word, "kubeconfig="); ok {
-				d.kubeconfig = file
-				return d, nil
+			key, value, _ := strings.Cut(word, "=")
+			switch key {
+			case "kubeconfig":
+				d.kubeconfig = value
+			case "registry":
+				d.registry = value
 			}
+		}
+		if d.kubeconfig != "" {
+			return d, nil
 		}
 		return nil, fmt.Errorf("start control plane: %w", errors.Join(errors.New("it ended before it was ready; the lines above say why"), d.stop()))
 	case <-ctx.Done():

@@ -10,19 +10,31 @@ import (
 	"bayplan.dev/schema"
 )
 
-// listeners are the open ports of a server; metrics is nil when there are none.
-type listeners struct{ api, metrics net.Listener }
+// listeners are the open ports of a server; metrics and ssh may be nil.
+type listeners struct{ api, metrics, ssh net.Listener }
 
 func listen(ctx context.Context, c config) (listeners, error) {
-	api, err := listenOn(ctx, c.Listen, "listen")
-	if err != nil || c.Metrics.Listen == "" {
-		return listeners{api: api}, err
+	var l listeners
+	var open []net.Listener
+	for _, port := range []struct {
+		address, flag string
+		to            *net.Listener
+	}{
+		{c.Listen, "listen", &l.api}, {c.Metrics.Listen, "metrics-listen", &l.metrics}, {c.SSH.Listen, "ssh-listen", &l.ssh},
+	} {
+		if port.address == "" && port.to != &l.api {
+			continue
+		}
+		opened, err := listenOn(ctx, port.address, port.flag)
+		if err != nil {
+			for _, other := range open {
+				err = errors.Join(err, other.Close())
+			}
+			return listeners{}, err
+		}
+		*port.to, open = opened, append(open, opened)
 	}
-	metrics, err := listenOn(ctx, c.Metrics.Listen, "metrics-listen")
-	if err != nil {
-		return listeners{}, errors.Join(err, api.Close())
-	}
-	return listeners{api, metrics}, nil
+	return l, nil
 }
 
 func listenOn(ctx context.Context, address, flag string) (net.Listener, error) {

@@ -57,5 +57,10 @@ func (a *app) serve(ctx context.Context, c config) error {
 			return err
 		}
 	}
+	if l.ssh != nil {
+		if err := a.printf("ssh at %s\n", l.ssh.Addr()); err != nil {
+			return err
+		}
+	}
 	return s.Run(ctx)
 }

@@ -24,6 +24,7 @@ import (
 	"k8s.io/klog/v2"
 
 	podaccess "bayplan.dev/access"
+	"bayplan.dev/access/gateway"
 	"bayplan.dev/gitsync"
 	"bayplan.dev/reconcile"
 	"bayplan.dev/reconcile/kube"
@@ -61,8 +62,10 @@ type server struct {
 	restConfig *rest.Config
 	cluster    *kube.Cluster
 	access     *podaccess.Access
-	loop       *reconcile.Loop
-	api        *webhook.API
+	// ssh is nil when there is no gateway.
+	ssh  *gateway.Server
+	loop *reconcile.Loop
+	api  *webhook.API
 }
 
 // newServer wires the rooms and finds out whether the repository and the
@@ -105,6 +108,9 @@ func (s *server) wire(ctx context.Context) error {
 		return err
 	}
 	if s.access, err = newAccess(s.restConfig, s.cluster, s.log); err != nil {
+		return err
+	}
+	if err := s.openGateway(); err != nil {
 		return err
 	}
 	s.api = webhook.New(s.apiOptions(secrets))
@@ -222,6 +228,7 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		Load:       s.check.loader.Load,
 		Images:     images.New(images.Options{Platform: s.offered, DockerConfig: s.config.Images.DockerConfigFile, Log: s.log}),
 		Access:     door{s.access, s.cluster.Locate},
+		SSH:        s.sshAddress(),
 		Auth:       s.guard,
 		Poke:       s.trigger.Poke,
 		Ready:      s.ready,
@@ -310,6 +317,9 @@ func (s *server) Run(ctx context.Context) error {
 		group.Go(func() error { return s.host.Run(ctx) })
 	}
 	group.Go(func() error { return serveHTTP(ctx, s.listeners.api, s.api, s.api.Close) })
+	if s.ssh != nil {
+		group.Go(func() error { return s.ssh.Serve(ctx, s.listeners.ssh) })
+	}
 	if s.listeners.metrics != nil {
 		mux := http.NewServeMux()
 		mux.Handle("/metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{Registry: s.registry}))

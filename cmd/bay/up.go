@@ -24,13 +24,15 @@ type upOptions struct {
 
 func (a *app) upCommand() *cobra.Command {
 	c := defaultConfig()
+	c.SSH.Listen = "127.0.0.1:2222"
 	var o upOptions
 	cmd := &cobra.Command{
 		Use:   "up",
 		Short: "Start everything on this machine: a control plane, the repository and the server",
 		Long: `Start a Kubernetes control plane with simulated nodes, host a fleet
 repository seeded with an example, and serve both until Ctrl-C. Simulated nodes
-run no real containers. With --kubeconfig that cluster is used instead.
+run no real containers; BAYPLAN_NODE=real makes one that does (Linux, root).
+With --kubeconfig that cluster is used instead.
 
 All data is below --data; a second start finds it.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,7 +49,7 @@ All data is below --data; a second start finds it.`,
 			return a.up(cmd.Context(), c, o)
 		},
 	}
-	c.bindFlags(cmd, "listen", "metrics-listen", "branch", "kubeconfig", "context")
+	c.bindFlags(cmd, "listen", "metrics-listen", "ssh-listen", "branch", "kubeconfig", "context")
 	cmd.Flags().StringVar(&o.data, "data", "", "folder of all data (default $XDG_DATA_HOME/bayplan)")
 	cmd.Flags().StringVar(&o.program, "devcluster", "", "program that runs the control plane (default devcluster beside bay)")
 	cmd.Flags().StringVar(&o.clusterPort, "cluster-port", "", "port of the control plane on 127.0.0.1, 0 for a free one (default that of the last start, or 6443)")
@@ -73,6 +75,7 @@ func (a *app) up(ctx context.Context, c config, o upOptions) error {
 		return err
 	}
 	c.Auth = login.config
+	c.SSH.HostKeyFiles = []string{filepath.Join(o.data, "ssh_host_ed25519_key")}
 	if err := c.validate(); err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (a *app) up(ctx context.Context, c config, o upOptions) error {
 		return err
 	}
 	c.Cluster.Kubeconfig = cluster.kubeconfig
-	return cluster.with(ctx, func(ctx context.Context) error { return a.upServer(ctx, c, l, upText{login, simulatedNote}) })
+	return cluster.with(ctx, func(ctx context.Context) error { return a.upServer(ctx, c, l, upText{login, cluster.note()}) })
 }
 
 // upServer serves a repository that begins with the quickstart example, and
@@ -115,7 +118,13 @@ func (a *app) upServer(ctx context.Context, c config, l listeners, text upText) 
 	return group.Wait()
 }
 
-const simulatedNote = "              its nodes are simulated: Pods become ready, but no container runs\n"
+// note says what the cluster's nodes are.
+func (d *devcluster) note() string {
+	if d.registry == "" {
+		return "              its nodes are simulated: Pods become ready, but no container runs\n"
+	}
+	return "              its node is real; images are pushed to " + d.registry + ", registry.test/busybox:1 is there\n"
+}
 
 // upText is what bay up says besides addresses.
 type upText struct {
@@ -139,13 +148,17 @@ func (a *app) printUp(s *server, text upText) error {
 	if err != nil {
 		return fmt.Errorf("name own program: %w", err)
 	}
+	ssh := ""
+	if s.ssh != nil {
+		ssh = fmt.Sprintf("  ssh         %s ssh CONTAINER   at %s\n", os.Args[0], s.listeners.ssh.Addr())
+	}
 	return a.printf(`Bayplan is up.
   commands    %[1]s list%[2]s
   repository  git clone -c credential.helper='!%[3]s git-credential' %[4]s/git/fleet.git
   api         %[4]s/compute/containers   described at %[4]s/docs
   stream      %[5]s/compute/ws
-  token       %[6]s
+%[10]s  token       %[6]s
   cluster     kubectl --kubeconfig %[7]s get pods -A -l app.kubernetes.io/managed-by=%[8]s
 %[9]s  stop        Ctrl-C; the next start finds everything
-`, os.Args[0], choose, self, s.url(), "ws"+s.url()[len("http"):], token, s.config.Cluster.Kubeconfig, schema.ManagedBy, text.note)
+`, os.Args[0], choose, self, s.url(), "ws"+s.url()[len("http"):], token, s.config.Cluster.Kubeconfig, schema.ManagedBy, text.note, ssh)
 }
