@@ -104,19 +104,19 @@ func TestTunnelEnds(t *testing.T) {
 	line.hear(false, nil).wantProblem(t, "unavailable", websocket.StatusTryAgainLater)
 	// One whose container has gone for good, while the client goes on talking.
 	number = port(t, func(*net.TCPConn) {})
-	line = openLine(t, srv, insideWeb+"/ports/"+number, nil)
-	line.hear(false, func(h *speech) bool { return len(h.messages) == 0 })
+	talker := openLine(t, srv, insideWeb+"/ports/"+number, nil)
+	talker.hear(false, func(h *speech) bool { return len(h.messages) == 0 })
 	go func() {
-		for line.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<16)) == nil {
+		for talker.Write(t.Context(), websocket.MessageBinary, make([]byte, 1<<16)) == nil {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	if heard := line.hear(false, nil); heard.closed != websocket.StatusNormalClosure {
+	if heard := talker.hear(false, nil); heard.closed != websocket.StatusNormalClosure {
 		t.Errorf("closed %d, %v", heard.closed, heard.err)
 	}
-	line = openLine(t, srv, insideWeb+"/ports/"+silentPort(t), nil)
-	line.say(`{"type":"resize","cols":1,"rows":1}`)
-	line.hear(false, nil).wantProblem(t, "invalid", websocket.StatusPolicyViolation)
+	confused := openLine(t, srv, insideWeb+"/ports/"+silentPort(t), nil)
+	confused.say(`{"type":"resize","cols":1,"rows":1}`)
+	confused.hear(false, nil).wantProblem(t, "invalid", websocket.StatusPolicyViolation)
 	eventually(t, "no connection is left", func() bool { return h.inside.Running() == 0 })
 }
 

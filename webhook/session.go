@@ -76,8 +76,9 @@ type session struct {
 	// delivering is true while the container takes its time with what the client
 	// has said. Nothing else is heard then, no answer to a ping either.
 	delivering atomic.Bool
-	// received and sent count bytes of data.
+	// received and sent count bytes of data; exit is the command's exit code.
 	received, sent atomic.Int64
+	exit           *int
 	// talks are what runs beside the session until its connection is closed.
 	talks sync.WaitGroup
 }
@@ -118,19 +119,31 @@ func (a *API) hold(kind string, id schema.ContainerID, need auth.Scope, run func
 		start := time.Now()
 		err = run(ctx, s)
 		if err == nil {
-			// Closing waits for a few seconds only, and what is under way would be lost.
-			err = s.ping(ctx)
+			// Closing waits for a few seconds only, and what is under way would be
+			// lost. The client may have heard all and be gone already.
+			_ = s.ping(ctx)
 		}
 		if stop() {
 			s.finish(r.Context(), err)
 		} else {
 			<-told
-			err = context.Cause(ctx)
+			if err != nil {
+				err = context.Cause(ctx)
+			}
 		}
 		end(nil)
 		s.talks.Wait()
-		a.audit(r.Context(), kind, id, "duration", time.Since(start), "received", s.received.Load(), "sent", s.sent.Load(), "err", err)
+		a.audit(r.Context(), kind, id, s.outcome(time.Since(start), err)...)
 	}
+}
+
+// outcome is how it went, for the log.
+func (s *session) outcome(took time.Duration, err error) []any {
+	pairs := []any{"duration", took, "received", s.received.Load(), "sent", s.sent.Load(), "err", err}
+	if s.exit != nil {
+		pairs = append(pairs, "exit", *s.exit)
+	}
+	return pairs
 }
 
 // upgradeRequired answers who doesn't ask for a WebSocket.

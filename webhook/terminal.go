@@ -129,6 +129,7 @@ func (s *session) runTerminal(ctx context.Context, id schema.ContainerID, start 
 	if err != nil {
 		return err
 	}
+	s.exit = &exit.Code
 	return s.tell(ctx, Message{Type: messageExit, Code: &exit.Code, Signal: exit.Signal})
 }
 

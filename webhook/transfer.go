@@ -56,8 +56,9 @@ func (a *API) transfer(w http.ResponseWriter, r *http.Request, t *transfer, run 
 	stop := context.AfterFunc(ctx, func() { p.cutAfter(a.streams.pace.check) })
 	start := time.Now()
 	err = run(ctx, t)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx) // what has ended for it looks complete
+	if cause := context.Cause(ctx); cause != nil && (err != nil || !errors.Is(cause, context.Canceled)) {
+		// What has ended for it looks complete. A client that went may have got all.
+		err = cause
 	}
 	stop()
 	t.endReading()

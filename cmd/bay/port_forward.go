@@ -178,6 +178,8 @@ func upward(ctx context.Context, s *session, local *net.TCPConn) error {
 		case errors.Is(err, io.EOF):
 			_ = s.tell(ctx, webhook.Message{Type: "eof"}) // as above
 			return nil
+		case errors.Is(err, net.ErrClosed):
+			return nil // downward says why
 		case err != nil:
 			return errors.Join(errHungUp, err)
 		}
