@@ -65,6 +65,8 @@ type Access struct {
 	locate  func(schema.ContainerID) (Target, error)
 	// shellLess are the Pods whose image has no shell, by UID.
 	shellLess known
+	// bridgeLess are those whose image has no nc that is fit.
+	bridgeLess known
 	// webSockets is true when nothing but those gets through to the API server.
 	webSockets atomic.Bool
 	noMetrics  absence

@@ -50,7 +50,9 @@ func (a *archive) copy() error {
 		if err := a.to.WriteHeader(entry); err != nil {
 			return err
 		}
-		if _, err := io.Copy(a.to, a.from); err != nil {
+		if _, err := io.Copy(a.to, a.from); errors.Is(err, io.ErrUnexpectedEOF) {
+			return refuse("entry %q is cut off", header.Name)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -85,15 +87,8 @@ func (a *archive) entry(h *tar.Header) (*tar.Header, error) {
 		}
 		entry.Name += "/"
 	case tar.TypeSymlink:
-		if strings.ContainsRune(h.Linkname, 0) || h.Linkname == "" {
-			return nil, refuse("symlink %q points to %q", h.Name, h.Linkname)
-		}
 		entry.Linkname = h.Linkname
-		if len(a.links) == maxLinks {
-			return nil, schema.Errorf(schema.Exceeded, "tar archive: more than %d symlinks", maxLinks)
-		}
-		a.links[name] = true
-		return entry, nil
+		return entry, a.remember(name, h)
 	case tar.TypeLink:
 		if entry.Linkname, err = a.inside("hard link", h.Linkname); err != nil {
 			return nil, err
@@ -111,6 +106,18 @@ func (a *archive) entry(h *tar.Header) (*tar.Header, error) {
 		return nil, refuse("entry %q takes the place of a symlink or of the whole", h.Name)
 	}
 	return entry, nil
+}
+
+// remember takes note of a symlink, through which nothing may be written.
+func (a *archive) remember(name string, h *tar.Header) error {
+	if strings.ContainsRune(h.Linkname, 0) || h.Linkname == "" || name == "." {
+		return refuse("symlink %q points to %q", h.Name, h.Linkname)
+	}
+	if len(a.links) == maxLinks {
+		return schema.Errorf(schema.Exceeded, "tar archive: more than %d symlinks", maxLinks)
+	}
+	a.links[name] = true
+	return nil
 }
 
 // inside makes a name clean that stays below the place of extraction.

@@ -33,7 +33,7 @@ echo "` + announcement + ended + `" >&3
 cat >/dev/null || while read -r line; do :; done
 exit $c`
 
-const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/dev/null ;; esac; then :; else
+const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/dev/null 2>&1 ;; esac; then :; else
 	echo "` + announcement + `not found" >&2
 	exit 127
 fi
@@ -226,7 +226,7 @@ while [ "$n" -gt 0 ] && kill -0 "$1" 2>/dev/null; do
 done
 kill -0 "$1" 2>/dev/null || exit 0
 kill -KILL -"$g" 2>/dev/null
-kill -KILL -"$1" 2>/dev/null || kill -KILL "$1"`
+kill -KILL -"$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || :`
 
 // signals are those that may be sent, by number.
 var signals = map[int]string{ //nolint:gochecknoglobals // a table

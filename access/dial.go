@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -24,6 +25,9 @@ const (
 	tunnelled = "SPDY/3.1+" + portForward
 	// verdict is how long a refusal is waited for; nothing tells of a success.
 	verdict = 40 * time.Millisecond
+	// silence is how long nothing may have come before the end of what we write
+	// is passed on.
+	silence = 5 * time.Second
 	// farewell is how long the reason may take when the data has ended.
 	farewell = 500 * time.Millisecond
 )
@@ -39,6 +43,11 @@ type Conn interface {
 // Dial connects to a TCP port in the container's own network, also to what
 // listens on its loopback interface only. The connection outlives ctx. Where
 // nothing listens that is Conflict, mostly from Dial, and else from Read.
+//
+// In an image with busybox's or OpenBSD's nc, the end of what is written arrives
+// and nothing of the answer is lost. Through port-forward, which serves all
+// others, the container learns of the end when it has said nothing for five
+// seconds, has one more to answer, and its own end arrives a second late.
 func (a *Access) Dial(ctx context.Context, id schema.ContainerID, port int) (Conn, error) {
 	if port < 1 || port > 65535 {
 		return nil, schema.Errorf(schema.Invalid, "port %d isn't between 1 and 65535", port)
@@ -47,6 +56,14 @@ func (a *Access) Dial(ctx context.Context, id schema.ContainerID, port int) (Con
 	if err != nil {
 		return nil, err
 	}
+	if c, err := a.bridge(ctx, id, t, port); c != nil || err != nil {
+		return c, a.wrap(id, err)
+	}
+	return a.forward(ctx, id, t, port)
+}
+
+// forward connects through Kubernetes' port-forward.
+func (a *Access) forward(ctx context.Context, id schema.ContainerID, t Target, port int) (Conn, error) {
 	u := a.address(t, "portforward", &corev1.PodPortForwardOptions{})
 	s, err := both(a,
 		func() (session, error) { return a.dialSPDY(ctx, u, portForward) },
@@ -60,7 +77,7 @@ func (a *Access) Dial(ctx context.Context, id schema.ContainerID, port int) (Con
 	if err != nil {
 		return nil, a.wrap(id, err)
 	}
-	c := &conn{access: a, session: s, id: id, port: port, closed: make(chan struct{}), faulted: make(chan struct{})}
+	c := &conn{session: s, id: id, port: port, closed: make(chan struct{}), faulted: make(chan struct{})}
 	if err := c.connect(ctx); err != nil {
 		_ = s.Close()
 		return nil, a.wrap(id, errors.Join(err, ctx.Err()))
@@ -78,7 +95,6 @@ func (s socketConn) Close() error { return s.socket.CloseNow() }
 
 // conn is one connection through a session of its own.
 type conn struct {
-	access  *Access
 	session session
 	id      schema.ContainerID
 	port    int
@@ -88,6 +104,9 @@ type conn struct {
 	// faulted is closed when fault says all that will be said.
 	faulted chan struct{}
 	fault   error
+	// heard is when something was read last, in nanoseconds since 1970.
+	heard  atomic.Int64
+	ending sync.Once
 }
 
 var _ Conn = (*conn)(nil)
@@ -128,16 +147,16 @@ func (c *conn) listen(faults io.Reader) {
 	if len(text) == 0 {
 		return
 	}
+	c.fault = schema.Errorf(schema.Unavailable, "container %s: port %d: %s", c.id, c.port, text)
 	if strings.Contains(string(text), "connection refused") {
-		c.fault = schema.Errorf(schema.Conflict, "container %s: nothing listens on port %d", c.id, c.port)
-		return
+		c.fault = nobody(c.id, c.port)
 	}
-	c.fault = c.access.wrap(c.id, schema.Errorf(schema.Unavailable, "container %s: port %d: %s", c.id, c.port, text))
 }
 
 // Read implements net.Conn. An end that the container hasn't sent is no io.EOF.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.data.Read(p)
+	c.heard.Store(time.Now().UnixNano())
 	if !errors.Is(err, io.EOF) {
 		return n, err
 	}
@@ -174,8 +193,32 @@ func (c *conn) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-// CloseWrite implements Conn.
-func (c *conn) CloseWrite() error { return c.data.Close() }
+// CloseWrite implements Conn. The container is told only when it has been
+// silent for a while, because that cuts it off a second later.
+func (c *conn) CloseWrite() error {
+	c.ending.Do(func() {
+		c.heard.Store(time.Now().UnixNano())
+		go c.endInSilence()
+	})
+	return nil
+}
+
+func (c *conn) endInSilence() {
+	for {
+		rest := silence - time.Since(time.Unix(0, c.heard.Load()))
+		if rest <= 0 {
+			_ = c.data.Close()
+			return
+		}
+		select {
+		case <-c.closed:
+			return
+		case <-c.session.CloseChan():
+			return
+		case <-time.After(rest):
+		}
+	}
+}
 
 // Close implements net.Conn.
 func (c *conn) Close() error {

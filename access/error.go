@@ -39,7 +39,7 @@ func (a *Access) wrap(id schema.ContainerID, err error) error {
 		return schema.Errorf(schema.Internal, "container %s: the API server refuses a stream with %d: %w", id, r.code, err)
 	}
 	if unreachable(err) {
-		return schema.Errorf(schema.Unavailable, "container %s: the API server %s doesn't answer: %w", id, a.config.Host, err)
+		return schema.Errorf(schema.Unavailable, "container %s: the cluster doesn't answer: %w", id, err)
 	}
 	return schema.Errorf(schema.Unavailable, "container %s: %w", id, err)
 }
@@ -69,9 +69,9 @@ func unreachable(err error) bool {
 // notStarted finds the program that runc and crun could not start, and why.
 // What runtimes say: exec: "bash": executable file not found in $PATH;
 // exec: "/bin/x": stat /bin/x: no such file or directory; exec: "/x":
-// permission denied; exec /x: exec format error; and crun: executable file
-// `bash` not found in $PATH.
-var notStarted = regexp.MustCompile(`exec: "([^"]+)": (?:.*: )?([a-z][^:]*)|exec (/[^ :]+): ([a-z][^:]*)|executable file ` + "`([^`]+)` (not found)")
+// permission denied; exec /x: exec format error; crun: executable file `bash`
+// not found in $PATH; and gVisor: failed to load /bin/x: no such file or directory.
+var notStarted = regexp.MustCompile(`exec: "([^"]+)": (?:.*: )?([a-z][^:]*)|(?:exec|failed to load) (/[^ :]+): ([a-z][^:]*)|executable (?:file )?` + "[`\"]([^`\"]+)[`\"] (not found|in PATH)")
 
 // unstarted is a program that could not be started.
 type unstarted struct {

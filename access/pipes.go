@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -89,8 +90,14 @@ func (a *Access) openWebSocket(ctx context.Context, u *url.URL, w wanted) (*pipe
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &channels{conn: conn, ctx: ctx}
-	p := &pipes{cut: func() { cancel(); _ = conn.CloseNow() }}
 	sinks := map[byte]*io.PipeWriter{}
+	p := &pipes{cut: func() {
+		cancel()
+		_ = conn.CloseNow()
+		for _, sink := range sinks { // one may wait for a reader that has gone
+			_ = sink.CloseWithError(net.ErrClosed)
+		}
+	}}
 	receive := func(channel byte) io.Reader {
 		r, w := io.Pipe()
 		sinks[channel] = w
@@ -107,7 +114,7 @@ func (a *Access) openWebSocket(ctx context.Context, u *url.URL, w wanted) (*pipe
 		p.stderr = receive(remotecommand.StreamStdErr)
 	}
 	go c.demultiplex(sinks)
-	go c.beat()
+	go c.beat() //nolint:contextcheck // the stream has a context of its own
 	return p, nil
 }
 

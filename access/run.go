@@ -17,6 +17,8 @@ const (
 	patience = time.Second
 	// mercy bounds how long ending it may take.
 	mercy = 4 * time.Second
+	// reckoning is how long the exit code may take when all else has ended.
+	reckoning = 10 * time.Second
 )
 
 // call is what is to be run.
@@ -111,8 +113,20 @@ func (c *command) copy(ctx context.Context) ([]byte, bool) {
 		others.Go(func() { c.resize(ctx) })
 	}
 	others.Go(func() { c.signal(ctx) })
-	outcome, err := io.ReadAll(io.LimitReader(c.pipes.outcome, maxOutcome))
+	var outcome []byte
+	var err error
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		outcome, err = io.ReadAll(io.LimitReader(c.pipes.outcome, maxOutcome))
+	}()
 	outputs.Wait()
+	if c.Stdin != nil {
+		// Nobody is left to read or write: containerd waits for a reader of
+		// the input for ever, in an image without a shell or on a terminal.
+		defer time.AfterFunc(reckoning, c.pipes.cut).Stop()
+	}
+	<-read
 	done()
 	others.Wait()
 	return outcome, err == nil && len(outcome) > 0

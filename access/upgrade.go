@@ -151,9 +151,6 @@ func (a *Access) dialWebSocket(ctx context.Context, u *url.URL, protocol string)
 type refusal struct {
 	code int
 	text string
-	// upgrade is true when it says that no stream was asked for: the words
-	// that ask were lost on the way.
-	upgrade bool
 }
 
 func (r *refusal) Error() string { return r.text }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"bayplan.dev/schema"
 )
 
 // conn is a connection that has logged in.
@@ -70,8 +72,8 @@ func (c *conn) serve(ctx context.Context, channels <-chan ssh.NewChannel, reques
 	open.Go(func() { c.keepAlive(ctx) })
 	open.Go(func() { c.lookAfter(ctx) })
 	for n := range channels {
-		if !c.take() {
-			_ = n.Reject(ssh.ResourceShortage, fmt.Sprintf("all %d channels of this connection are taken", c.server.options.Limits.Channels))
+		if err := c.take(); err != nil {
+			_ = n.Reject(ssh.ResourceShortage, err.Error())
 			continue
 		}
 		open.Go(func() {
@@ -86,21 +88,25 @@ func (c *conn) serve(ctx context.Context, channels <-chan ssh.NewChannel, reques
 // errHungUp is why sessions end when the client goes.
 var errHungUp = errors.New("the client has hung up")
 
-// take takes one of the connection's channels.
-func (c *conn) take() bool {
+// take takes a channel of the connection and of the user; give gives it back.
+func (c *conn) take() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.channels >= c.server.options.Limits.Channels {
-		return false
+	if limit := c.server.options.Limits.Channels; c.channels >= limit {
+		return schema.Errorf(schema.Exceeded, "all %d channels of this connection are taken", limit)
+	}
+	if err := c.server.crowd.take(c.who.id.Space.User); err != nil {
+		return err
 	}
 	c.channels++
-	return true
+	return nil
 }
 
 func (c *conn) give() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.channels--
+	c.server.crowd.give(c.who.id.Space.User)
 }
 
 func (c *conn) open(ctx context.Context, n ssh.NewChannel) {

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"container/list"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"bayplan.dev/schema"
@@ -21,6 +23,7 @@ type crowd struct {
 	members   map[netip.Prefix]int
 	joined    int
 	inside    map[*conn]struct{}
+	channels  map[schema.User]int
 }
 
 // visit is one connection's place in the crowd.
@@ -34,7 +37,7 @@ type visit struct {
 func newCrowd(l Limits) *crowd {
 	return &crowd{
 		limits: l, strangers: map[netip.Prefix]*list.List{},
-		members: map[netip.Prefix]int{}, inside: map[*conn]struct{}{},
+		members: map[netip.Prefix]int{}, inside: map[*conn]struct{}{}, channels: map[schema.User]int{},
 	}
 }
 
@@ -148,6 +151,25 @@ func (w *crowd) leave(v *visit) {
 	}
 }
 
+// take takes one of the channels that a user may have; give gives it back.
+func (w *crowd) take(u schema.User) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.channels[u] >= w.limits.PerUser {
+		return schema.Errorf(schema.Exceeded, "all %d channels of user %s are taken", w.limits.PerUser, u)
+	}
+	w.channels[u]++
+	return nil
+}
+
+func (w *crowd) give(u schema.User) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.channels[u]--; w.channels[u] == 0 {
+		delete(w.channels, u)
+	}
+}
+
 func (w *crowd) open(c *conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -163,8 +185,9 @@ func (w *crowd) shut(c *conn) {
 // each calls do with every connection that has logged in.
 func (w *crowd) each(do func(*conn)) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for c := range w.inside {
+	inside := slices.Collect(maps.Keys(w.inside))
+	w.mu.Unlock()
+	for _, c := range inside {
 		do(c)
 	}
 }

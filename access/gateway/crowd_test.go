@@ -197,6 +197,32 @@ func TestTooManyChannels(t *testing.T) {
 	}
 }
 
+// A user's channels are counted over all connections.
+func TestTooManyChannelsOfAUser(t *testing.T) {
+	h := newHouse(t, func(o *Options) { o.Limits.PerUser = 3 })
+	p := quickPerson(t)
+	h.let(p)
+	var open []*ssh.Session
+	for range 3 {
+		open = append(open, newSession(t, h.client(p)))
+	}
+	c := h.client(p)
+	_, err := c.NewSession()
+	if refused, ok := err.(*ssh.OpenChannelError); !ok || refused.Reason != ssh.ResourceShortage { //nolint:errorlint // as it was returned
+		t.Errorf("one more: %v", err)
+	}
+	for _, s := range open {
+		_ = s.Close()
+	}
+	until(t, "there is room again", func() bool {
+		s, err := c.NewSession()
+		if err == nil {
+			_ = s.Close()
+		}
+		return err == nil
+	})
+}
+
 // Ten thousand channels and requests that are refused leave nothing behind.
 func TestRefusedChannelsLeaveNothing(t *testing.T) {
 	h := newHouse(t, nil)

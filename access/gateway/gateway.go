@@ -71,8 +71,10 @@ type Limits struct {
 	// Connections that have logged in, 4096, and those of one address, 256; of
 	// IPv6 a /64 is one address.
 	Connections, PerAddress int
-	// Channels are the sessions and forwarded connections of one connection at a time, 64.
-	Channels int
+	// Channels are the sessions and forwarded connections of one connection at
+	// a time, 64, and those in all containers of one user, 128. A channel holds
+	// up to 2 MiB of what the container doesn't read.
+	Channels, PerUser int
 }
 
 func (l Limits) withDefaults() Limits {
@@ -82,6 +84,7 @@ func (l Limits) withDefaults() Limits {
 		Connections: cmp.Or(l.Connections, 4096),
 		PerAddress:  cmp.Or(l.PerAddress, 256),
 		Channels:    cmp.Or(l.Channels, 64),
+		PerUser:     cmp.Or(l.PerUser, 128),
 	}
 }
 

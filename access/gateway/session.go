@@ -218,7 +218,9 @@ func (s *session) do(ctx context.Context, w *work) (Exit, error) {
 func (s *session) exec(ctx context.Context, command []string) (Exit, error) {
 	e := Exec{Command: command, Stdin: s.in, Stdout: s.out, Stderr: s.err, Signals: s.signals}
 	if s.around.terminal != nil {
-		e.TTY, e.Stderr, e.Resize = true, nil, s.resize
+		ended, end := context.WithCancel(ctx)
+		defer end()
+		e.TTY, e.Stdin, e.Stderr, e.Resize = true, &typing{r: s.in, ended: ended.Done()}, nil, s.resize
 	}
 	return s.conn.exec(ctx, e)
 }
@@ -232,11 +234,10 @@ func (c *conn) exec(ctx context.Context, e Exec) (Exit, error) {
 	return exit, err
 }
 
-// finish sends how the work ended, after all that it has written.
+// finish sends how the work ended, after all that it has written. The end of
+// the output comes last: a client whose input has ended too closes the channel
+// when it sees that, and would hear nothing more.
 func (s *session) finish(exit Exit) {
-	if s.out.shut() && s.err.shut() {
-		_ = s.channel.CloseWrite()
-	}
 	if exit.Signal != "" {
 		_, _ = s.channel.SendRequest("exit-signal", false, ssh.Marshal(struct {
 			Signal            string
@@ -246,6 +247,9 @@ func (s *session) finish(exit Exit) {
 	}
 	// Beside a signal too: OpenSSH knows the status only.
 	_, _ = s.channel.SendRequest("exit-status", false, ssh.Marshal(struct{ Status uint32 }{uint32(exit.Code)}))
+	if s.out.shut() && s.err.shut() {
+		_ = s.channel.CloseWrite()
+	}
 	_ = s.channel.Close()
 }
 

@@ -127,6 +127,30 @@ func TestTerminalWithoutSize(t *testing.T) {
 	}
 }
 
+// The end of the input reaches a terminal, with and without a last line break.
+func TestTerminalInputEnds(t *testing.T) {
+	h, p := lived(t)
+	for input, want := range map[string]string{"": "0\r\n", "a\nb\n": "4\r\n", "a": "1\r\n"} {
+		cmd := h.ssh(p, "-tt", address, "stty -echo; echo on >on; wc -c; exit 6")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out lockedBuffer
+		cmd.Stdout = &out
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		until(t, "wc waits", func() bool { return os.Remove(h.inside.dir+"/on") == nil })
+		fmt.Fprint(in, input)
+		_ = in.Close()
+		_ = cmd.Wait()
+		if got := out.String(); got != want || cmd.ProcessState.ExitCode() != 6 {
+			t.Errorf("%q: %q, status %d", input, got, cmd.ProcessState.ExitCode())
+		}
+	}
+}
+
 // A login shell on a terminal: what is typed is run, ^C is a signal.
 func TestShell(t *testing.T) {
 	h, p := lived(t)
@@ -240,6 +264,36 @@ func TestManyOnOneConnection(t *testing.T) {
 		_ = ins[i].Close()
 		if err := s.Wait(); err != nil {
 			t.Errorf("session %d: %v", i, err)
+		}
+	}
+}
+
+// The status reaches clients that close a channel as soon as both directions
+// have ended.
+func TestStatusBeforeTheEnd(t *testing.T) {
+	h, p := lived(t)
+	c := h.client(p)
+	for range 300 {
+		channel, requests, err := c.OpenChannel("session", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := make(chan string, 1)
+		go func() {
+			what := "nothing"
+			for r := range requests {
+				what = fmt.Sprintf("%s %x", r.Type, r.Payload)
+			}
+			heard <- what
+		}()
+		if ok, err := channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{"cat; exit 7"})); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		_ = channel.CloseWrite()
+		_, _ = io.Copy(io.Discard, channel)
+		_ = channel.Close()
+		if got, want := <-heard, "exit-status 00000007"; got != want {
+			t.Fatalf("got %s, want %s", got, want)
 		}
 	}
 }

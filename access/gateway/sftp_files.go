@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -15,8 +16,9 @@ import (
 )
 
 const (
-	// maxOpen is how many files and listings a client may have open.
-	maxOpen = 64
+	// maxOpen is how many files and listings a session may have open. Each file
+	// that is read or written is an exec.
+	maxOpen = 16
 	// fresh is how long what was seen of a file is believed. Clients list a
 	// folder and then ask for each file in it, and asking takes an exec.
 	fresh = 2 * time.Second
@@ -28,6 +30,7 @@ const (
 type fileServer struct {
 	ctx   context.Context //nolint:containedctx // the library asks without one
 	files Files
+	held  atomic.Int64
 
 	mu      sync.Mutex
 	open    int
@@ -145,6 +148,7 @@ func (f *fileServer) writer(r *sftp.Request) (*writer, error) {
 	w := &writer{
 		first: WriteOptions{Truncate: flags.Trunc, Exclusive: flags.Creat && flags.Excl},
 		make:  flags.Creat || flags.Trunc,
+		held:  &f.held,
 		write: func(r io.Reader, o WriteOptions) error { return f.files.Write(f.ctx, name, r, o) },
 	}
 	if len(r.Attrs) == 4 { // no other attribute has this length

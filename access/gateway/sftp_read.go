@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// keepBehind is how much of what was read is kept: requests overtake each other.
-	keepBehind = 2 << 20
+	// keepBehind is how much of what was read is kept, in bytes: of the requests
+	// for 32 KiB each that are worked on at once, eight, one overtakes another.
+	keepBehind = 256 << 10
 	// readAhead is how far a jump is read over rather than begun anew, in bytes.
 	readAhead = 4 << 20
 	// readChunk is how much is read at a time.

@@ -5,29 +5,32 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// maxHeld is how much of what came too early waits for what lies before it, in bytes.
-const maxHeld = 4 << 20
+// maxHeld is how much of what came too early waits for what lies before it, in
+// bytes of all files of a session.
+const maxHeld = 1 << 20
 
 // writer writes a file for a client that sends parts of it, mostly in order:
 // as one stream, begun anew where the client jumps.
 type writer struct {
 	write  func(io.Reader, WriteOptions) error
 	closed func()
+	// held counts what waits in the whole session.
+	held *atomic.Int64
 	// first are the options of the first stream; make has one even when
 	// nothing is written.
 	first WriteOptions
 	make  bool
 
-	mu      sync.Mutex
-	begun   bool
-	stream  *stream
-	next    int64
-	early   map[int64][]byte
-	waiting int
-	err     error
-	done    bool
+	mu     sync.Mutex
+	begun  bool
+	stream *stream
+	next   int64
+	early  map[int64][]byte
+	err    error
+	done   bool
 }
 
 // stream is one write that is under way.
@@ -122,19 +125,19 @@ func (w *writer) put(p []byte) {
 // keep holds a part back that lies behind the stream's place; false when there
 // is no room for it, or it lies over another.
 func (w *writer) keep(p []byte, offset int64) bool {
-	if w.waiting+len(p) > maxHeld {
-		return false
-	}
 	for o, other := range w.early {
 		if offset < o+int64(len(other)) && o < offset+int64(len(p)) {
 			return false
 		}
 	}
+	if w.held.Add(int64(len(p))) > maxHeld {
+		w.held.Add(-int64(len(p)))
+		return false
+	}
 	if w.early == nil {
 		w.early = map[int64][]byte{}
 	}
 	w.early[offset] = slices.Clone(p)
-	w.waiting += len(p)
 	return true
 }
 
@@ -151,7 +154,7 @@ func (w *writer) follow() {
 }
 
 func (w *writer) drop(offset int64) {
-	w.waiting -= len(w.early[offset])
+	w.held.Add(-int64(len(w.early[offset])))
 	delete(w.early, offset)
 }
 
@@ -196,7 +199,9 @@ func (w *writer) Close() error {
 		return nil
 	}
 	w.done = true
-	w.early = nil
+	for offset := range w.early {
+		w.drop(offset)
+	}
 	w.closed()
 	return status(err)
 }

@@ -20,6 +20,44 @@ func (i *inlet) Read(p []byte) (int, error) {
 
 func (i *inlet) count() int64 { return i.n.Load() }
 
+// typing is the input of a terminal. Its end is told as people tell it, by ^D:
+// container runtimes take the end of the stream for that of the terminal, and
+// what is shown is lost with it.
+type typing struct {
+	r     io.Reader
+	ended <-chan struct{}
+
+	last  byte
+	over  bool
+	close string // what ends the input, as far as it isn't read
+}
+
+const endOfInput = "\x04"
+
+func (t *typing) Read(p []byte) (int, error) {
+	for !t.over {
+		n, err := t.r.Read(p)
+		if n > 0 {
+			t.last = p[n-1]
+			return n, nil // an error comes again
+		}
+		if err == nil {
+			continue
+		}
+		t.over, t.close = true, endOfInput
+		if t.last != 0 && t.last != '\n' && t.last != '\r' {
+			t.close += endOfInput // the first one ends the line only
+		}
+	}
+	if t.close == "" {
+		<-t.ended
+		return 0, io.EOF
+	}
+	n := copy(p, t.close)
+	t.close = t.close[n:]
+	return n, nil
+}
+
 // outlet lets one writer write at a time, until it is shut, and counts. A
 // command's output may still be on its way when the command was ended.
 type outlet struct {

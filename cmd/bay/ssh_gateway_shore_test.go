@@ -28,6 +28,7 @@ type shore struct {
 	user   schema.User
 	ssh    sshConfig
 	port   int
+	known  string // file of known hosts
 	key    string // file of the private key that the fleet knows as laptop
 }
 
@@ -102,6 +103,11 @@ func (s *shore) serveSSH(t *testing.T) (stop func()) {
 		t.Fatal(err)
 	}
 	s.port = l.Addr().(*net.TCPAddr).Port
+	s.known = filepath.Join(t.TempDir(), "known_hosts")
+	public, err := exec.CommandContext(t.Context(), "ssh-keygen", "-y", "-f", s.ssh.HostKeyFiles[0]).Output()
+	if err := errors.Join(err, os.WriteFile(s.known, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.port, public), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	return background(t, func(ctx context.Context) error { return g.Serve(ctx, l) })
 }
 
@@ -167,14 +173,9 @@ func (s *shore) phase(name string, want schema.Phase) {
 // the container's address.
 func (s *shore) command(program, name string, args ...string) *exec.Cmd {
 	s.t.Helper()
-	known := s.ssh.HostKeyFiles[0] + ".known"
-	public, err := exec.CommandContext(s.t.Context(), "ssh-keygen", "-y", "-f", s.ssh.HostKeyFiles[0]).Output()
-	if err := errors.Join(err, os.WriteFile(known, fmt.Appendf(nil, "[127.0.0.1]:%d %s", s.port, public), 0o600)); err != nil {
-		s.t.Fatal(err)
-	}
 	options := []string{
 		"-F", "none", "-i", s.key, "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
-		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + known, "-o", fmt.Sprintf("Port=%d", s.port),
+		"-o", "StrictHostKeyChecking=yes", "-o", "UserKnownHostsFile=" + s.known, "-o", fmt.Sprintf("Port=%d", s.port),
 	}
 	for i, a := range args {
 		if rest, ok := strings.CutPrefix(a, "@"); ok {

@@ -1,0 +1,336 @@
+package access
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bayplan.dev/schema"
+)
+
+// inShells runs a test on this machine in each shell that it has, as if it was
+// an image: dash with GNU's programs, bash with them, and busybox with nothing
+// but its own.
+func inShells(t *testing.T, test func(t *testing.T, sh localShell)) {
+	t.Helper()
+	shells := 0
+	for _, name := range []string{"busybox", "dash", "bash"} {
+		program, err := exec.LookPath(name)
+		if err != nil {
+			continue
+		}
+		shells++
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			environment := []string{"PATH=" + bin + ":/usr/bin:/bin"}
+			if name == "busybox" {
+				environment = []string{"PATH=" + bin}
+				if out, err := exec.CommandContext(t.Context(), program, "--install", "-s", bin).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, out)
+				}
+			} else if err := os.Symlink(program, filepath.Join(bin, "sh")); err != nil {
+				t.Fatal(err)
+			}
+			test(t, localShell{bin, environment})
+		})
+	}
+	if shells == 0 {
+		t.Fatal("this machine has no shell: install busybox-static")
+	}
+}
+
+// localShell is where commands are looked for.
+type localShell struct {
+	bin         string
+	environment []string
+}
+
+// command is the command line as an image with that shell would run it.
+func (s localShell) command(ctx context.Context, line []string) *exec.Cmd {
+	c := exec.CommandContext(ctx, filepath.Join(s.bin, line[0]), line[1:]...)
+	if line[0] != "sh" {
+		c.Path = line[0]
+	}
+	c.Env = slices.Concat(s.environment, []string{"HOME=/"})
+	return c
+}
+
+// files are this machine's own.
+func (s localShell) files() *Files {
+	id := schema.ContainerID{Space: schema.SpaceID{User: "alice", Name: "web"}, Name: "web"}
+	return &Files{id: id, run: func(ctx context.Context, call *call) (Exit, error) {
+		c := s.command(ctx, announced(call.Command, call.input()))
+		filter := announcements{input: call.input()}
+		input := &watched{r: call.Stdin}
+		c.Stdout = call.Stdout
+		if call.Stdin != nil {
+			c.Stdin = input
+		}
+		stderr, err := c.StderrPipe()
+		if err != nil {
+			return Exit{}, err
+		}
+		if err := c.Start(); err != nil {
+			return Exit{}, err
+		}
+		text, err := io.ReadAll(stderr)
+		if err != nil {
+			return Exit{}, err
+		}
+		heard, p := filter.filter(text)
+		if p == nil {
+			return Exit{}, errors.New("nothing was announced")
+		}
+		if _, err := call.Stderr.Write(heard); err != nil {
+			return Exit{}, err
+		}
+		err = c.Wait()
+		if input.err != nil {
+			return Exit{}, input.err // as run does
+		}
+		if failure, ok := errors.AsType[*exec.ExitError](err); ok {
+			return exitOf(failure.ExitCode()), nil
+		}
+		return Exit{}, err
+	}}
+}
+
+// watched remembers why it couldn't be read.
+type watched struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+// The announcing shell passes on arguments, input, output, errors and the exit
+// code as they are.
+func TestAnnounced(t *testing.T) {
+	inShells(t, func(t *testing.T, sh localShell) {
+		t.Helper()
+		for _, input := range []bool{false, true} {
+			for name, test := range map[string]struct {
+				command        []string
+				stdin          string
+				stdout, stderr string
+				code           int
+				why            string
+			}{
+				"arguments":  {command: []string{"printf", "%s|", "", "a b", "$x", "`y`", "'", "\"", "\\", "\n", "*", "é", "-n"}, stdout: "|a b|$x|`y`|'|\"|\\|\n|*|é|-n|"},
+				"not UTF-8":  {command: []string{"printf", "%s|", "\xff\x01\\0101", "=x", "%25", "\n"}, stdout: "\xff\x01\\0101|=x|%25|\n|"},
+				"input":      {command: []string{"cat"}, stdin: "a\x00b", stdout: "a\x00b"},
+				"unread":     {command: []string{"true"}, stdin: strings.Repeat("x", 1<<20)},
+				"half read":  {command: []string{"head", "-c", "3"}, stdin: strings.Repeat("x", 1<<20), stdout: "xxx"},
+				"stderr":     {command: []string{"sh", "-c", "echo o; echo e >&2; exit 7"}, stdout: "o\n", stderr: "e\n", code: 7},
+				"signal":     {command: []string{"sh", "-c", "kill -KILL $$"}, code: 137},
+				"no program": {command: []string{"no-such-program"}, code: 127, why: "not found"},
+				"no file":    {command: []string{"/no/such/file"}, code: 127, why: "not found"},
+				"no right":   {command: []string{"/etc/passwd"}, code: 126, why: "permission denied"},
+				"a dash":     {command: []string{"-x"}, code: 127, why: "not found"},
+				"our words":  {command: []string{"sh", "-c", "printf '\\001bayplan' >&2; printf '\\001bayplan:x' >&2"}, stderr: "\x01bayplan\x01bayplan:x"},
+			} {
+				t.Run(name, func(t *testing.T) {
+					c := sh.command(t.Context(), announced(test.command, input))
+					var stdout, stderr strings.Builder
+					c.Stdin, c.Stdout, c.Stderr = strings.NewReader(test.stdin), &stdout, &stderr
+					err := c.Run()
+					if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+						t.Fatal(err)
+					}
+					if got := c.ProcessState.ExitCode(); got != test.code && (test.code < 128 || got != -1) {
+						t.Errorf("code %d, want %d; stderr %q", got, test.code, stderr.String())
+					}
+					filter := announcements{input: input}
+					heard, p := filter.filter([]byte(stderr.String()))
+					heard = append(heard, filter.flush()...)
+					switch {
+					case p == nil:
+						t.Fatalf("nothing was announced: %q", stderr.String())
+					case p.why != test.why:
+						t.Errorf("announced %q, want %q", p.why, test.why)
+					case test.why == "" && p.number != c.Process.Pid:
+						t.Errorf("process %d, want %d", p.number, c.Process.Pid)
+					case p.ended != (input && test.why == ""):
+						t.Errorf("ended %v with input %v", p.ended, input)
+					}
+					if got := stdout.String(); got != test.stdout {
+						t.Errorf("stdout %q, want %q", got, test.stdout)
+					}
+					if got := string(heard); got != test.stderr {
+						t.Errorf("stderr %q, want %q", got, test.stderr)
+					}
+				})
+			}
+		}
+	})
+}
+
+// A signal to the process group ends the command in its own way, and its code
+// is told by the shell that stays behind.
+func TestSignalledCommandTellsItsCode(t *testing.T) {
+	inShells(t, func(t *testing.T, sh localShell) {
+		t.Helper()
+		for _, input := range []bool{false, true} {
+			c := sh.command(t.Context(), announced([]string{"sh", "-c", "trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.1; done"}, input))
+			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+			var stderr strings.Builder
+			c.Stdin, c.Stderr = strings.NewReader(""), &stderr
+			stdout, err := c.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewReader(stdout)
+			if line, err := lines.ReadString('\n'); err != nil || line != "ready\n" {
+				t.Fatalf("%q, error %v", line, err)
+			}
+			ask := sh.command(t.Context(), shell(send, strconv.Itoa(c.Process.Pid), "TERM"))
+			if out, err := ask.CombinedOutput(); err != nil {
+				t.Errorf("send: %v: %s", err, out)
+			}
+			rest, err := io.ReadAll(lines)
+			if err != nil || string(rest) != "term\n" {
+				t.Errorf("input %v: the command says %q, error %v", input, rest, err)
+			}
+			_ = c.Wait()
+			if got := c.ProcessState.ExitCode(); got != 5 {
+				t.Errorf("input %v: code %d, want 5; stderr %q", input, got, stderr.String())
+			}
+		}
+	})
+}
+
+// What ignores all but KILL is killed with what it has started; what has left
+// its group goes on.
+func TestStopEndsTheGroup(t *testing.T) {
+	inShells(t, func(t *testing.T, sh localShell) {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), "left")
+		line := announced([]string{"sh", "-c", `trap : HUP TERM; setsid sh -c 'echo $$ >"$0"; exec sleep 60' "` + file + `" & sleep 61 & echo $!; while :; do sleep 1; done`}, false)
+		c := sh.command(t.Context(), line)
+		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		stdout, err := c.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := bufio.NewReader(stdout).ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		child, err := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		go c.Wait()
+		if out, err := sh.command(t.Context(), shell(stop, strconv.Itoa(c.Process.Pid))).CombinedOutput(); err != nil {
+			t.Errorf("stop: %v: %s", err, out)
+		}
+		for _, pid := range []int{c.Process.Pid, child} {
+			if alive(pid) {
+				t.Errorf("process %d is alive", pid)
+			}
+		}
+		text2, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left, err := strconv.Atoi(strings.TrimSpace(string(text2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !alive(left) {
+			t.Error("what left the group is gone too")
+		}
+		if err := syscall.Kill(left, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// alive says whether the process is there and no zombie.
+func alive(pid int) bool {
+	for range 20 {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		if err != nil || bytes.Contains(stat, []byte(") Z ")) {
+			return false
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return true
+}
+
+// The announcements are found however the text is cut, and nothing else is lost.
+func TestAnnouncementsInPieces(t *testing.T) {
+	const text = "sh: warning\n" + announcement + "42\nfirst\x01bayplan:enx " + announcement + ended + "\n last" + announcement + "7\n"
+	const want = "sh: warning\nfirst\x01bayplan:enx  last" + announcement + "7\n"
+	for size := 1; size <= len(text); size++ {
+		f := announcements{input: true}
+		var heard []byte
+		var got process
+		for rest := text; rest != ""; {
+			n := min(size, len(rest))
+			out, p := f.filter([]byte(rest[:n]))
+			heard, rest = append(heard, out...), rest[n:]
+			if p != nil {
+				got.number = max(got.number, p.number)
+				got.ended = got.ended || p.ended
+			}
+		}
+		heard = append(heard, f.flush()...)
+		if string(heard) != want || got != (process{number: 42, ended: true}) {
+			t.Errorf("in pieces of %d: %q, %+v", size, heard, got)
+		}
+	}
+}
+
+func TestAnnouncementsGiveUp(t *testing.T) {
+	f := announcements{}
+	text := strings.Repeat("x", maxPreamble+1)
+	if out, p := f.filter([]byte(text)); string(out) != text || p != nil || f.stage != silent {
+		t.Errorf("%d bytes, %+v, stage %d; want all of them", len(out), p, f.stage)
+	}
+}
+
+func FuzzAnnouncements(f *testing.F) {
+	f.Add([]byte("warning\n"+announcement+"42\nx"+announcement+"end\ny"), 3)
+	f.Add([]byte(announcement+"not found\n"), 1)
+	f.Add([]byte(announcement+announcement+"-1\n\x01bayplan:en"), 7)
+	f.Fuzz(func(t *testing.T, text []byte, size int) {
+		size = max(1, size)
+		whole, pieces := announcements{input: true}, announcements{input: true}
+		want, _ := whole.filter(bytes.Clone(text))
+		want = append(want, whole.flush()...)
+		var got []byte
+		for rest := text; len(rest) > 0; {
+			n := min(size, len(rest))
+			out, _ := pieces.filter(bytes.Clone(rest[:n]))
+			got, rest = append(got, out...), rest[n:]
+		}
+		got = append(got, pieces.flush()...)
+		if len(text) <= maxPreamble && !bytes.Equal(got, want) {
+			t.Errorf("in pieces of %d: %q, want %q", size, got, want)
+		}
+	})
+}
