@@ -118,7 +118,7 @@ func (r *resolver) forward(network string, query []byte, header dnsmessage.Heade
 	if r.upstream == "" {
 		return failure
 	}
-	conn, err := (&net.Dialer{Timeout: dnsPatience}).Dial(network, r.upstream) //nolint:noctx // it ends with its patience
+	conn, err := (&net.Dialer{Timeout: dnsPatience}).Dial(network, r.upstream)
 	if err != nil {
 		return failure
 	}
