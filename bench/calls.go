@@ -23,35 +23,23 @@ const (
 	callPatience = 10 * time.Minute
 )
 
-// calling measures writes over the API, in a hosted repository of many files
-// that a cluster follows meanwhile.
-func (b *bench) calling(ctx context.Context) error {
-	w, err := b.newWork(ctx, max(crowdCallers/len(containerNames()), b.files/len(containerNames())), schema.StateStopped)
+// calling measures writes over the API, in a hosted repository that a cluster
+// follows meanwhile.
+func (b *bench) calling(ctx context.Context, g *ground) ([]row, error) {
+	c := newCallers(g)
+	defer c.close()
+	rows, err := b.callRows(ctx, g, c)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return b.withGround(ctx, w, func(g *ground) error {
-		if _, _, err := g.push(ctx, "Add everything"); err != nil {
-			return err
-		}
-		b.log.InfoContext(ctx, "scenario", "name", scenarioCalls, "files", w.containers(), "load", loadAverage())
-		c := newCallers(g)
-		defer c.close()
-		rows, err := b.callRows(ctx, g, c)
-		if err != nil {
-			return err
-		}
-		// What the calls have written is in the cluster before it is checked.
-		if err := g.pull(ctx); err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(ctx, callPatience)
-		defer cancel()
-		if _, err := g.bayplan.stream.awaitSync(ctx, g.head); err != nil {
-			return err
-		}
-		return b.accept(ctx, g, rows)
-	})
+	// What the calls have written is in the cluster before it is checked.
+	if err := g.pull(ctx); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callPatience)
+	defer cancel()
+	_, err = g.bayplan.stream.awaitSync(ctx, g.head)
+	return rows, err
 }
 
 func (b *bench) callRows(ctx context.Context, g *ground, c *callers) ([]row, error) {

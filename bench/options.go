@@ -19,8 +19,7 @@ type options struct {
 	// spaces are the sizes, in spaces of two containers, smallest first.
 	spaces []int
 	// settle is how many spaces are pushed at once until all have settled, and
-	// files how many files are validated and rendered offline, and how many the
-	// repository has that calls write to.
+	// files how many files are validated and rendered offline.
 	settle, files int
 	// runs is how often the first apply is measured; the best counts.
 	runs int
@@ -45,16 +44,16 @@ const (
 	scenarioChange  = "change"  // one container of many changed
 	scenarioReady   = "ready"   // from the API server to the stream
 	scenarioStart   = "start"   // a restart on a cluster that has all
+	scenarioCalls   = "calls"   // writes over the API, at the largest size
 	scenarioSettle  = "settle"  // many containers at once, stopped and running
-	scenarioCalls   = "calls"   // writes over the API
 	scenarioStreams = "streams" // many WebSocket clients
 	scenarioSoak    = "soak"    // changes without end; only when it is named
 )
 
 func allScenarios() []string {
 	return []string{
-		scenarioOffline, scenarioApply, scenarioQuiet, scenarioChange, scenarioReady, scenarioStart, scenarioSettle,
-		scenarioCalls, scenarioStreams,
+		scenarioOffline, scenarioApply, scenarioQuiet, scenarioChange, scenarioReady, scenarioStart, scenarioCalls,
+		scenarioSettle, scenarioStreams,
 	}
 }
 
@@ -81,7 +80,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.kubectl, "kubectl", "kubectl", "the program kubectl; left out when there is none")
 	flags.StringVar(&spaces, "spaces", "50,250", "sizes, in spaces of two containers and 16 objects")
 	flags.IntVar(&o.settle, "settle", 500, "spaces pushed at once until all have settled")
-	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline, and of the repository that calls write to")
+	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline")
 	flags.IntVar(&o.runs, "runs", 1, "rounds of the first apply, of which each engine's best counts")
 	flags.IntVar(&o.pushes, "pushes", 100, "commits that change one container each")
 	flags.IntVar(&o.clients, "clients", 10000, "WebSocket clients; each needs two open files")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"bayplan.dev/schema"
 )
@@ -27,11 +28,6 @@ func (b *bench) scenarios(ctx context.Context) error {
 			if err := b.settling(ctx, state); err != nil {
 				return fmt.Errorf("settle %s: %w", state, err)
 			}
-		}
-	}
-	if b.wants(scenarioCalls) {
-		if err := b.calling(ctx); err != nil {
-			return fmt.Errorf("calls: %w", err)
 		}
 	}
 	if b.wants(scenarioStreams) {
@@ -80,7 +76,7 @@ func (b *bench) newWork(ctx context.Context, spaces int, state schema.State) (*w
 // a control plane of its own, then Bayplan, which in the last round goes on with
 // what it has applied.
 func (b *bench) size(ctx context.Context, spaces int) error {
-	if !b.wants(scenarioApply) && !b.wants(scenarioQuiet) && !b.wants(scenarioChange) && !b.wants(scenarioReady) && !b.wants(scenarioStart) {
+	if !slices.ContainsFunc([]string{scenarioApply, scenarioQuiet, scenarioChange, scenarioReady, scenarioStart, scenarioCalls}, b.wants) {
 		return nil
 	}
 	w, err := b.newWork(ctx, spaces, schema.StateStopped)
@@ -124,8 +120,9 @@ func (b *bench) withBayplanApplied(ctx context.Context, g *ground) error {
 		{scenarioChange, b.change},
 		{scenarioReady, b.ready},
 		{scenarioStart, b.coldStart},
+		{scenarioCalls, b.calling},
 	} {
-		if !b.wants(s.name) {
+		if !b.wants(s.name) || s.name == scenarioCalls && g.spaces < b.spaces[len(b.spaces)-1] {
 			continue
 		}
 		b.log.InfoContext(ctx, "scenario", "name", s.name, "spaces", g.spaces, "load", loadAverage())
