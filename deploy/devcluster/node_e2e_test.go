@@ -276,7 +276,8 @@ func testKilledNode(t *testing.T, up *running) {
 	if err := syscall.Kill(up.pids(t)[nodeName], syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the old node", traces.gone)
+	// Links and cgroups of the new node have the names of the old one's.
+	eventually(t, "the old node's end", traces.processesGone)
 	eventually(t, "pod", func() error {
 		if got := up.get(t, "kept").Status.ContainerStatuses[0].RestartCount; got <= before {
 			return fmt.Errorf("has started %d times, as before", got)
