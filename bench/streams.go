@@ -21,8 +21,10 @@ const (
 	// streamPatience is how long the server may take to forget its clients: more
 	// than the two minutes after which Go collects where nobody asks for memory.
 	streamPatience = 4 * time.Minute
-	// streamSpare is how much larger the live heap may then be, in MiB.
-	streamSpare = 8
+	// streamSpare is how much larger the live heap may then be, in MiB, and
+	// clientSpare how much more for each client: Go keeps some 450 bytes of every
+	// goroutine that has ended, for the next one.
+	streamSpare, clientSpare = 8, 1.0 / 1024
 )
 
 // audience is a server whose containers change, and everybody who watches it.
@@ -201,12 +203,13 @@ func (a *audience) look(ctx context.Context) error {
 // doesn't in time.
 func (a *audience) baseline(ctx context.Context) (bool, error) {
 	first, deadline := a.looks.looks[0], time.Now().Add(streamPatience)
+	live := first.live + streamSpare + clientSpare*float64(a.clients)
 	for {
 		if err := a.look(ctx); err != nil {
 			return false, err
 		}
 		now := a.looks.looks[len(a.looks.looks)-1]
-		if now.goroutines <= first.goroutines+spare && now.files <= first.files+spare && now.live <= first.live+streamSpare {
+		if now.goroutines <= first.goroutines+spare && now.files <= first.files+spare && now.live <= live {
 			return true, nil
 		}
 		if time.Now().After(deadline) {
