@@ -38,7 +38,8 @@ func (a *API) healthRoutes() {
 	}, a.serveReady)
 	a.plain(r, huma.Operation{
 		Method: http.MethodGet, Path: "/", OperationID: "index", Tags: []string{"health"}, Summary: "Find the way around",
-		Responses: map[string]*huma.Response{"200": content("Where to go.", "application/json", a.schemaOf(reflect.TypeFor[Index]()))},
+		Description: "A browser, which asks for text/html, gets the console.",
+		Responses:   map[string]*huma.Response{"200": content("Where to go.", "application/json", a.schemaOf(reflect.TypeFor[Index]()))},
 	}, a.serveIndex)
 	if a.opts.Schema != nil {
 		a.plain(r, huma.Operation{
@@ -64,7 +65,13 @@ func (a *API) serveReady(w http.ResponseWriter, r *http.Request) {
 	a.answer(w, r, http.StatusOK, Health{Status: "ok"})
 }
 
+// serveIndex shows the console to browsers, and programs the way.
 func (a *API) serveIndex(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if a.opts.Console != nil && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		a.opts.Console.ServeHTTP(w, r)
+		return
+	}
 	a.answer(w, r, http.StatusOK, Index{Name: "bayplan", Version: a.opts.Version, Links: map[string]string{
 		"docs": "/docs", "openapi": "/openapi.json", "containers": "/compute/containers", "sync": "/compute/sync", "stream": streamSocketPath,
 	}})

@@ -73,6 +73,8 @@ type Options struct {
 	Schema func(kind string) ([]byte, error)
 	// Git serves the fleet repository itself, below /git/fleet.git.
 	Git http.Handler
+	// Console serves the web page at / to browsers, and its files below /console.
+	Console http.Handler
 
 	// Committer takes what calls change; without one the API only reads.
 	Committer Committer
@@ -221,5 +223,8 @@ func (a *API) routes() {
 	a.secure()
 	if a.opts.Git != nil {
 		a.router.Handle(gitPath+"/*", a.opts.Git)
+	}
+	if a.opts.Console != nil {
+		a.router.With(bounded).Get("/console/*", a.opts.Console.ServeHTTP)
 	}
 }

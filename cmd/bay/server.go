@@ -113,7 +113,11 @@ func (s *server) wire(ctx context.Context) error {
 	if err := s.openGateway(); err != nil {
 		return err
 	}
-	s.api = webhook.New(s.apiOptions(secrets))
+	options := s.apiOptions(secrets)
+	if err := s.consoleOptions(&options); err != nil {
+		return err
+	}
+	s.api = webhook.New(options)
 	return nil
 }
 
