@@ -20,7 +20,10 @@ import (
 )
 
 const (
-	maxAnswer  = 1 << 20
+	maxAnswer = 1 << 20
+	// maxList bounds a list of what people wrote: the texts are in it, a page of
+	// them is some 20 MiB at worst on GitHub.
+	maxList    = 32 << 20
 	maxToken   = 4 << 10
 	maxMessage = 300
 	// maxRest is how long a forge may tell us to wait.
@@ -63,9 +66,26 @@ func (c *caller) redirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// call sends in, where it isn't nil, as JSON and reads the answer into out. The
-// path is escaped already.
+// call sends in, where it isn't nil, as JSON and reads the answer into out, where
+// that isn't nil. The path is escaped already.
 func (c *caller) call(ctx context.Context, method, path string, in, out any) error {
+	return c.send(ctx, request{method: method, url: c.base.String() + path, in: in, out: out, most: maxAnswer})
+}
+
+// list reads a page of what people wrote.
+func (c *caller) list(ctx context.Context, path string, out any) error {
+	return c.send(ctx, request{method: http.MethodGet, url: c.base.String() + path, out: out, most: maxList})
+}
+
+// request is one to the forge, and what is done with its answer of at most so
+// many bytes.
+type request struct {
+	method, url string
+	in, out     any
+	most        int
+}
+
+func (c *caller) send(ctx context.Context, r request) error {
 	if err := c.resting(); err != nil {
 		return err
 	}
@@ -75,7 +95,7 @@ func (c *caller) call(ctx context.Context, method, path string, in, out any) err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	req, err := c.request(ctx, method, path, in)
+	req, err := r.make(ctx)
 	if err != nil {
 		return schema.Errorf(schema.Internal, "forge: %w", err)
 	}
@@ -84,37 +104,40 @@ func (c *caller) call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return c.unreachable(err)
 	}
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(res.Body, int64(r.most)+1))
 	if err = errors.Join(err, res.Body.Close()); err != nil {
 		return c.unreachable(err)
 	}
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return c.refused(res, body, token)
 	}
-	if len(body) > maxAnswer {
-		return schema.Errorf(schema.Exceeded, "forge %s answers with more than %d bytes", c.base.Host, maxAnswer)
+	if len(body) > r.most {
+		return schema.Errorf(schema.Exceeded, "forge %s answers with more than %d bytes", c.base.Host, r.most)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if r.out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, r.out); err != nil {
 		return schema.Errorf(schema.Unavailable, "forge %s doesn't answer in JSON", c.base.Host)
 	}
 	return nil
 }
 
-func (c *caller) request(ctx context.Context, method, path string, in any) (*http.Request, error) {
+func (r request) make(ctx context.Context) (*http.Request, error) {
 	var body io.Reader
-	if in != nil {
-		b, err := json.Marshal(in)
+	if r.in != nil {
+		b, err := json.Marshal(r.in)
 		if err != nil {
 			return nil, err
 		}
 		body = bytes.NewReader(b)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base.String()+path, body)
+	req, err := http.NewRequestWithContext(ctx, r.method, r.url, body)
 	if err != nil {
 		return nil, errors.New("path can't be requested")
 	}
 	req.Header.Set("User-Agent", "bayplan")
-	if in != nil {
+	if r.in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, nil

@@ -1,6 +1,16 @@
-// Package forge opens pull requests at a Git forge and tells what became of
-// them: GitHub's REST API 2022-11-28, GitLab's v4, and Gitea's v1, which is
-// Forgejo's too. A branch has one pull request at most, so a branch names it.
+// Package forge speaks with a Git forge: GitHub's REST API 2022-11-28, GitLab's
+// v4, and Gitea's v1, which is Forgejo's too.
+//
+// It opens pull requests and tells what became of them (Open, State, Change): a
+// branch has one at most, so a branch names it. For reviews it lists those that
+// are open against a branch (PullRequests) and writes what a review found: the
+// status of a commit (SetStatus), lines of its files (Annotate), and one comment
+// (Comment). Writing is idempotent: what the forge says already isn't said again.
+//
+// Whoever reviews needs a token that may write statuses and comments: GitHub's
+// fine-grained "Commit statuses" and "Pull requests", and "Checks" for an App
+// that annotates; GitLab's "api" with the role Developer; Gitea's
+// "write:repository", "write:issue" and "read:user".
 package forge
 
 import (
@@ -12,6 +22,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"bayplan.dev/schema"
@@ -53,6 +64,11 @@ type Forge struct {
 	options Options
 	caller  *caller
 	pulls   pulls
+	self    self
+	// turns keep two from writing the comment of one pull request.
+	turns [16]sync.Mutex
+	// plain is set once the token was refused to annotate.
+	plain sync.Once
 }
 
 // pulls is what the forges' APIs have in common.
@@ -63,6 +79,24 @@ type pulls interface {
 	create(ctx context.Context, branch, title, body string) (pull, error)
 	// commits lists those of a pull request.
 	commits(ctx context.Context, p pull) ([]schema.Commit, error)
+	reviews
+}
+
+// reviews is what reviewing takes of them.
+type reviews interface {
+	// account tells whose the token is.
+	account(ctx context.Context) (account, error)
+	// open lists a page of the open pull requests, the newest first. What isn't
+	// against the branch, or has no commit, has no Head.
+	open(ctx context.Context, branch string, at paging) ([]PullRequest, error)
+	status(ctx context.Context, commit schema.Revision, name string) (Status, bool, error)
+	setStatus(ctx context.Context, commit schema.Revision, s Status) error
+	// says is the status as the forge gives it back.
+	says(s Status) Status
+	comments(ctx context.Context, number int64, at paging) ([]comment, error)
+	addComment(ctx context.Context, number int64, body string) error
+	editComment(ctx context.Context, number, id int64, body string) error
+	removeComment(ctx context.Context, number, id int64) error
 }
 
 type pull struct {
@@ -100,13 +134,13 @@ func New(options Options) (*Forge, error) {
 	f := &Forge{options: options, caller: newCaller(u, options)}
 	switch options.Kind {
 	case GitHub:
-		f.pulls = github{f.caller, parts[0], options.Repository, options.Branch}
+		f.pulls = github{rest{f.caller, options.Repository, "per_page"}, parts[0], options.Branch}
 		f.caller.header = githubHeader
 	case GitLab:
 		f.pulls = gitlab{f.caller, options.Repository, options.Branch}
 		f.caller.header = gitlabHeader
 	case Gitea:
-		f.pulls = gitea{f.caller, options.Repository, options.Branch}
+		f.pulls = gitea{rest{f.caller, options.Repository, "limit"}, options.Branch}
 		f.caller.header = giteaHeader
 	default:
 		return nil, schema.Errorf(schema.Invalid, "forge: kind %q is none of github, gitlab and gitea", options.Kind)

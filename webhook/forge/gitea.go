@@ -12,8 +12,8 @@ import (
 
 // gitea is docs.gitea.com/api, "repository", and Forgejo's.
 type gitea struct {
-	*caller
-	repository, branch string
+	rest
+	branch string
 }
 
 func giteaHeader(h http.Header, token string) {
@@ -36,8 +36,6 @@ func (p giteaPull) pull() pull {
 	}
 	return found
 }
-
-func (g gitea) path() string { return "/repos/" + g.repository + "/pulls" }
 
 // find asks for the pull request by its branches; the second may have slashes.
 func (g gitea) find(ctx context.Context, branch string) (pull, bool, error) {

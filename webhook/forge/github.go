@@ -11,8 +11,8 @@ import (
 
 // github is docs.github.com/rest/pulls/pulls.
 type github struct {
-	*caller
-	owner, repository, branch string
+	rest
+	owner, branch string
 }
 
 func githubHeader(h http.Header, token string) {
@@ -37,8 +37,6 @@ func (p githubPull) pull() pull {
 	}
 	return found
 }
-
-func (g github) path() string { return "/repos/" + g.repository + "/pulls" }
 
 func (g github) find(ctx context.Context, branch string) (pull, bool, error) {
 	query := url.Values{"state": {"all"}, "head": {g.owner + ":" + branch}, "base": {g.branch}, "per_page": {"1"}}
