@@ -256,7 +256,7 @@ func held(e *list.Element) *change { return e.Value.(*change) }
 // sameSync compares everything but the time. Findings and Pending are shared
 // slices that come with a revision and its halt, so their identity is enough.
 func sameSync(a, b schema.SyncStatus) bool {
-	return a.Revision == b.Revision && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message &&
+	return a.Revision == b.Revision && a.State == b.State && a.Reason == b.Reason && a.Message == b.Message && a.Confirm == b.Confirm &&
 		a.Applied == b.Applied && a.Pruned == b.Pruned && a.Unchanged == b.Unchanged && a.Failed == b.Failed &&
 		shared(a.Findings, b.Findings) && shared(a.Pending, b.Pending)
 }

@@ -34,17 +34,29 @@ func (l *Loop) syncStatus() schema.SyncStatus {
 			Applied: l.sums.applied, Pruned: l.sums.pruned, Unchanged: l.sums.unchanged, Failed: l.progress.failed(),
 		}
 		s.State, s.Reason, s.Message = l.syncState(p)
-		switch {
-		case p.halt != nil:
-			s.Pending = p.halt.Pending
-		case p.expiry != nil:
-			s.Pending = p.expiry.Pending
+		if halt := l.halted(p); halt != nil {
+			s.Pending, s.Confirm = halt.Pending, halt.Revision
+		}
+		if s.State != schema.SyncHalted {
+			s.Confirm = ""
 		}
 	}
 	if l.stale != nil {
-		s.State, s.Reason, s.Message = schema.SyncStale, l.staleReason, l.stale.Error()
+		s.State, s.Reason, s.Message, s.Confirm = schema.SyncStale, l.staleReason, l.stale.Error(), ""
 	}
 	return s
+}
+
+// halted is what holds something back, the gravest first; nil when nothing
+// does. The caller holds mu.
+func (l *Loop) halted(p *plan) *Halt {
+	switch {
+	case p.halt != nil:
+		return p.halt
+	case p.expiry != nil:
+		return p.expiry
+	}
+	return l.expiry.doubt
 }
 
 // isStale says whether the last look at the repository or the state failed.

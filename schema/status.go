@@ -95,7 +95,9 @@ type SyncStatus struct {
 	// Findings are those of the revision.
 	Findings Findings `json:"findings,omitempty"`
 	// Pending lists what a halt holds back, as space ids and container ids.
-	Pending []string  `json:"pending,omitempty"`
+	Pending []string `json:"pending,omitempty"`
+	// Confirm is the word by which an operator lets through what is halted.
+	Confirm Revision  `json:"confirm,omitempty"`
 	Time    time.Time `json:"time"`
 }
 
