@@ -60,11 +60,13 @@ func (c *clone) layersOf(name string) func() ([]*filesystem.Storage, error) {
 }
 
 // create makes an empty bare repository.
-func (c *clone) create() (name string, err error) {
+func (c *clone) create() (name string, err error) { return c.createAs(clonePrefix) }
+
+func (c *clone) createAs(prefix string) (name string, err error) {
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return "", err
 	}
-	dir, err := os.MkdirTemp(c.dir, clonePrefix)
+	dir, err := os.MkdirTemp(c.dir, prefix)
 	if err != nil {
 		return "", err
 	}

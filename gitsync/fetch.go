@@ -87,15 +87,20 @@ func (r *Repo) want(ctx context.Context, w wire, refs *packp.AdvRefs, into *stor
 }
 
 func (r *Repo) connect(ctx context.Context, service string) (wire, error) {
+	return r.connectWithin(ctx, service, r.options.MaxBytes)
+}
+
+// connectWithin opens a conversation in which the other side may say so many bytes.
+func (r *Repo) connectWithin(ctx context.Context, service string, maxBytes int64) (wire, error) {
 	if r.address.scheme == schemeSSH {
-		w, err := dialSSH(ctx, r.address, &r.remote, r.options.MaxBytes)
+		w, err := dialSSH(ctx, r.address, &r.remote, maxBytes)
 		if err != nil {
 			return nil, err
 		}
 		w.service = service
 		return w, nil
 	}
-	w, err := newHTTPWire(r.address, &r.remote, r.options.MaxBytes)
+	w, err := newHTTPWire(r.address, &r.remote, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -181,22 +186,30 @@ func (s *store) addPack(answer io.ReadCloser, capabilities *capability.List) (er
 			err = fmt.Errorf("read pack: %v", p)
 		}
 	}()
-	response := packp.NewUploadPackResponse(packp.NewUploadPackRequest())
-	if err := response.Decode(answer); err != nil {
-		return fmt.Errorf("read answer: %w", err)
-	}
-	var pack io.Reader = response
-	switch {
-	case capabilities.Supports(capability.Sideband64k):
-		pack = sideband.NewDemuxer(sideband.Sideband64k, response)
-	case capabilities.Supports(capability.Sideband):
-		pack = sideband.NewDemuxer(sideband.Sideband, response)
+	pack, err := packOf(answer, capabilities)
+	if err != nil {
+		return err
 	}
 	err = s.write(func(st *filesystem.Storage) error { return packfile.UpdateObjectStorage(st, pack) })
 	if err != nil {
 		return fmt.Errorf("read pack: %w", err)
 	}
 	return nil
+}
+
+// packOf finds the pack in an answer.
+func packOf(answer io.ReadCloser, capabilities *capability.List) (io.Reader, error) {
+	response := packp.NewUploadPackResponse(packp.NewUploadPackRequest())
+	if err := response.Decode(answer); err != nil {
+		return nil, fmt.Errorf("read answer: %w", err)
+	}
+	switch {
+	case capabilities.Supports(capability.Sideband64k):
+		return sideband.NewDemuxer(sideband.Sideband64k, response), nil
+	case capabilities.Supports(capability.Sideband):
+		return sideband.NewDemuxer(sideband.Sideband, response), nil
+	}
+	return response, nil
 }
 
 // recent are the newest commits below have, which is the first.

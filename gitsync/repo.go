@@ -13,6 +13,9 @@
 // what is pushed to the served branch before the branch moves. A Pusher may be
 // held to one user's folder.
 //
+// An Aside is a commit that isn't on the branch, such as the head of a pull
+// request, fetched apart from it and within bounds of its own.
+//
 // A Writer makes commits of changes, to the branch itself or, for review, to
 // branches of their own.
 package gitsync
@@ -62,7 +65,8 @@ type Repo struct {
 	// fetching makes one fetch at a time.
 	fetching sync.Mutex
 
-	lines lines
+	lines  lines
+	asides asides
 }
 
 // New returns a Repo for the options, whose Remote is checked; nothing is
