@@ -143,10 +143,19 @@ func (p *proposal) body() string {
 // judge finds out what became of a change: the history says that it was
 // merged, by its operation; or the forge says so, or the branch is gone, and
 // then a commit that made the same of the same files is the merge. Without one
-// it was declined.
+// it was declined; where there is a forge, only once that has said what it knows.
 func (w *Writer) judge(ctx context.Context, head schema.Snapshot, p *proposal) error {
 	if p.settled {
 		return nil
+	}
+	_, there := w.reviews.branches[p.branch]
+	gone := !there && w.reviews.listed.After(p.since)
+	if gone {
+		// It may have been merged after the head was read and before the branches were.
+		var err error
+		if head, err = w.head(ctx); err != nil {
+			return err
+		}
 	}
 	w.keys.mu.Lock()
 	_, merged := w.keys.operations.find(p.made.Operation)
@@ -158,9 +167,7 @@ func (w *Writer) judge(ctx context.Context, head schema.Snapshot, p *proposal) e
 		}
 		return err
 	}
-	said := w.ask(ctx, p)
-	_, there := w.reviews.branches[p.branch]
-	gone := !there && w.reviews.listed.After(p.since)
+	said := w.ask(ctx, p, gone)
 	if !gone && !said.merged && !said.closed {
 		return nil
 	}
@@ -175,6 +182,7 @@ func (w *Writer) judge(ctx context.Context, head schema.Snapshot, p *proposal) e
 		made.Revision, made.AwaitingReview = said.revision, false
 		p.settle(made)
 	case said.merged: // as what, the next look may tell
+	case w.options.Reviewer != nil && !said.known: // so may the forge
 	default:
 		made := p.made
 		made.AwaitingReview, made.Declined = false, true
@@ -190,30 +198,68 @@ func (p *proposal) settle(made Committed) {
 }
 
 type verdictOfForge struct {
+	// known says that the forge has answered, if only that there is nothing.
+	known          bool
 	merged, closed bool
 	revision       schema.Revision
 }
 
-// ask asks the forge, seldom. Without an answer nothing is known.
-func (w *Writer) ask(ctx context.Context, p *proposal) (said verdictOfForge) {
-	if w.options.Reviewer == nil || time.Since(p.asked) < stateEvery || time.Now().Before(w.reviews.quiet) {
-		return said
+// ask asks the forge, seldom, or sooner where the branch is gone. Without an
+// answer nothing is known.
+func (w *Writer) ask(ctx context.Context, p *proposal, gone bool) verdictOfForge {
+	every := stateEvery
+	if gone {
+		every = reviewEvery
+	}
+	if w.options.Reviewer == nil || time.Since(p.asked) < every || time.Now().Before(w.reviews.quiet) {
+		return verdictOfForge{}
+	}
+	if url, ok := w.reviews.open[p.branch]; ok && !gone && time.Since(w.reviews.looked) < stateEvery {
+		p.made.ReviewURL = url
+		return verdictOfForge{known: true}
 	}
 	p.asked = time.Now()
-	if _, there := w.reviews.branches[p.branch]; there && p.made.ReviewURL == "" {
+	if !gone && p.made.ReviewURL == "" {
 		w.openReview(ctx, p) // which finds the one that there is
 	}
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	merged, closed, revision, err := w.options.Reviewer.State(ctx, p.branch)
-	if err != nil {
-		if schema.CodeOf(err) == schema.Unavailable {
+	code := schema.CodeOf(err)
+	if err != nil && code != schema.NotFound {
+		if code == schema.Unavailable {
 			w.reviews.quiet = time.Now().Add(stateEvery)
 		}
 		w.options.Log.DebugContext(ctx, "state of pull request isn't known", slog.String("branch", p.branch), slog.Any("err", err))
 		return verdictOfForge{}
 	}
-	return verdictOfForge{merged, closed, revision}
+	return verdictOfForge{true, merged, closed, revision}
+}
+
+// lookOpen lists the open pull requests, seldom, so that the forge needn't be
+// asked about each of them. Nobody waits for it who asks about something else.
+func (w *Writer) lookOpen(ctx context.Context) {
+	w.reviews.mu.Lock()
+	due := w.options.Reviewer != nil && time.Since(w.reviews.looked) >= stateEvery && !time.Now().Before(w.reviews.quiet) &&
+		w.reviews.find(func(p *proposal) bool { return !p.settled }) != nil
+	w.reviews.mu.Unlock()
+	if !due {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	now := time.Now()
+	open, err := w.options.Reviewer.Opened(ctx)
+	w.reviews.mu.Lock()
+	defer w.reviews.mu.Unlock()
+	if err != nil {
+		if schema.CodeOf(err) == schema.Unavailable {
+			w.reviews.quiet = time.Now().Add(stateEvery)
+		}
+		w.options.Log.DebugContext(ctx, "open pull requests aren't known", slog.Any("err", err))
+		return
+	}
+	w.reviews.open, w.reviews.looked = open, now
 }
 
 // same finds the commit that made of the change's files what the change does:

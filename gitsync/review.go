@@ -34,8 +34,11 @@ type Reviewer interface {
 	// Open returns the page of the branch's pull request, which it opens if
 	// there is none.
 	Open(ctx context.Context, branch, title, body string) (url string, err error)
+	// Opened lists the branches that have an open pull request, with its page. It
+	// may leave some out.
+	Opened(ctx context.Context) (map[string]string, error)
 	// State says whether it was merged, and as which commit where that is known,
-	// or closed without.
+	// or closed without; NotFound when there is none.
 	State(ctx context.Context, branch string) (merged, closed bool, revision schema.Revision, err error)
 }
 
@@ -46,6 +49,9 @@ type reviews struct {
 	order    []string
 	branches map[string]string
 	listed   time.Time // branches are those of then
+	// open are the branches with an open pull request, and its page, as of looked.
+	open   map[string]string
+	looked time.Time
 	// quiet is until when a forge that doesn't answer isn't asked.
 	quiet time.Time
 }
@@ -92,6 +98,7 @@ func (w *Writer) Awaiting(ctx context.Context) ([]Committed, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.lookOpen(ctx)
 	w.reviews.mu.Lock()
 	defer w.reviews.mu.Unlock()
 	if err := w.list(ctx, reviewEvery); err != nil {

@@ -43,11 +43,24 @@ func (d *desk) State(_ context.Context, branch string) (merged, closed bool, rev
 	return merged, d.closed[branch], revision, d.err
 }
 
+func (d *desk) Opened(context.Context) (map[string]string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.requests++
+	open := map[string]string{}
+	for branch := range d.opened {
+		if _, merged := d.merged[branch]; !merged && !d.closed[branch] {
+			open[branch] = "https://forge.example/" + branch
+		}
+	}
+	return open, d.err
+}
+
 // later makes the writer look again at everything.
 func later(w *Writer) {
 	w.reviews.mu.Lock()
 	defer w.reviews.mu.Unlock()
-	w.reviews.listed, w.reviews.quiet = time.Time{}, time.Time{}
+	w.reviews.listed, w.reviews.quiet, w.reviews.looked = time.Time{}, time.Time{}, time.Time{}
 	for _, p := range w.reviews.known {
 		p.asked = time.Time{}
 	}
@@ -221,6 +234,85 @@ func TestReviewWithoutForge(t *testing.T) {
 			if !strings.HasSuffix(made.ReviewURL, made.Operation) {
 				t.Errorf("got %+v", made)
 			}
+		}
+	})
+}
+
+// A branch that is gone says nothing of a forge that doesn't answer: the change
+// may have been merged as something else.
+func TestReviewGoneWhileForgeIsDown(t *testing.T) {
+	reviewed(t, func(t *testing.T, open func() *Writer, c *client, d *desk) {
+		t.Helper()
+		c.commit(t, "one", map[string]string{"a": "1"})
+		c.git(t, "push", "-q", "origin", "main")
+		w := open()
+		do(t, w, proposing("amended", "users/ann/a", "1"))
+		c.commit(t, "as somebody else wants it", map[string]string{"users/ann/a": "2"})
+		c.git(t, "push", "-q", "origin", "main", ":bayplan/amended")
+		d.mu.Lock()
+		d.err = schema.Errorf(schema.Unavailable, "down")
+		d.mu.Unlock()
+		for range 3 {
+			if got := operation(t, w, "amended"); !got.AwaitingReview || got.Declined {
+				t.Fatalf("got %+v", got)
+			}
+		}
+		d.mu.Lock()
+		d.err, d.merged = nil, map[string]schema.Revision{"bayplan/amended": "1234"}
+		d.mu.Unlock()
+		if got := operation(t, w, "amended"); got.AwaitingReview || got.Declined || got.Revision != "1234" {
+			t.Errorf("got %+v", got)
+		}
+	})
+}
+
+// Without a forge, what was merged between two looks, at the head and at the
+// branches, isn't declined.
+func TestReviewMergedBetweenLooks(t *testing.T) {
+	path, c := bare(t)
+	c.commit(t, "one", map[string]string{"a": "1"})
+	c.git(t, "push", "-q", "origin", "main")
+	w := running(t, NewWriter(WriterOptions{Repo: open(t, Options{Remote: Remote{URL: path}}), Review: ReviewPullRequest, Log: silent()}))
+	do(t, w, proposing("op", "users/ann/a", "1"))
+	before, err := w.head(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.git(t, "fetch", "-q")
+	c.git(t, "merge", "-q", "--squash", "origin/bayplan/op")
+	merged := c.commit(t, "without a word", nil)
+	c.git(t, "push", "-q", "origin", "main", ":bayplan/op")
+	w.reviews.mu.Lock()
+	defer w.reviews.mu.Unlock()
+	if err := w.list(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	p := w.reviews.known["bayplan/op"]
+	if err := w.judge(t.Context(), before, p); err != nil || p.made.Declined || p.made.Revision != merged {
+		t.Errorf("got %+v, %v", p.made, err)
+	}
+}
+
+// Many that wait cost the forge one question.
+func TestReviewAsksOnce(t *testing.T) {
+	reviewed(t, func(t *testing.T, open func() *Writer, c *client, d *desk) {
+		t.Helper()
+		c.commit(t, "one", map[string]string{"a": "1"})
+		c.git(t, "push", "-q", "origin", "main")
+		w := open()
+		for n := range 20 {
+			do(t, w, proposing(fmt.Sprint("op", n), fmt.Sprint("users/ann/", n), "1"))
+		}
+		later(w)
+		d.mu.Lock()
+		d.requests, d.closed = 0, map[string]bool{"bayplan/op3": true}
+		d.mu.Unlock()
+		list, err := w.Awaiting(t.Context())
+		if err != nil || len(list) != 19 {
+			t.Errorf("got %d, %v", len(list), err)
+		}
+		if d.requests != 2 { // the list, and what isn't in it
+			t.Errorf("the forge was asked %d times", d.requests)
 		}
 	})
 }

@@ -78,7 +78,7 @@ func (s *server) openReviews(ctx context.Context, options *gitsync.WriterOptions
 	if f == nil || err != nil {
 		return err
 	}
-	options.Reviewer, s.lookups = f, &lookups{f, rate.NewLimiter(lookupsPerSecond, lookupsBurst)}
+	options.Reviewer, s.lookups = proposer{f, c.Branch}, &lookups{f, rate.NewLimiter(lookupsPerSecond, lookupsBurst)}
 	// No operation has this name: what counts is whether the forge lets us ask.
 	_, _, _, err = f.State(ctx, reviewBranch+"none")
 	code := schema.CodeOf(err)
@@ -89,6 +89,25 @@ func (s *server) openReviews(ctx context.Context, options *gitsync.WriterOptions
 		s.log.WarnContext(ctx, "forge doesn't answer yet, pull requests will be opened later", "err", err)
 	}
 	return nil
+}
+
+// proposer is the forge as the writer needs it.
+type proposer struct {
+	*forge.Forge
+	branch string
+}
+
+// Opened lists the branches of the fleet's own repository with an open pull
+// request, and its page.
+func (p proposer) Opened(ctx context.Context) (map[string]string, error) {
+	list, err := p.PullRequests(ctx, p.branch)
+	open := map[string]string{}
+	for _, pull := range list {
+		if !pull.Fork {
+			open[pull.Branch] = pull.URL
+		}
+	}
+	return open, err
 }
 
 // watchReviews looks what became of changes that wait to be merged, until ctx ends.
