@@ -84,6 +84,8 @@ type Caller struct {
 	Token string
 	// Issued is when its token was made, Expires when it ends; zero means never.
 	Issued, Expires time.Time
+	// Renewable says that its token can be renewed.
+	Renewable bool
 	// OnBehalf is true when an admin acts for User, and Own then the user that
 	// it speaks for by itself.
 	OnBehalf bool

@@ -1,14 +1,6 @@
 package auth
 
-import (
-	"container/list"
-	"crypto/rand"
-	"crypto/sha256"
-	"sync"
-	"time"
-
-	"bayplan.dev/schema"
-)
+import "time"
 
 const (
 	ticketLife = 30 * time.Second
@@ -21,63 +13,15 @@ const (
 // into the URL instead of a token, and is worth nothing once it has been used
 // or 30 seconds have passed. They live in this process only. The zero value
 // isn't ready; NewTickets is. It is safe for concurrent use.
-type Tickets struct {
-	mu     sync.Mutex
-	known  map[[sha256.Size]byte]*list.Element
-	oldest *list.List
-	actors map[string]int
-}
-
-type ticket struct {
-	hash   [sha256.Size]byte
-	caller Caller
-	ends   time.Time
-}
+type Tickets struct{ *once[Caller] }
 
 // NewTickets returns a box without tickets.
 func NewTickets() *Tickets {
-	return &Tickets{known: map[[sha256.Size]byte]*list.Element{}, oldest: list.New(), actors: map[string]int{}}
+	return &Tickets{newOnce[Caller]("ticket", ticketLife, maxTickets, maxActorTickets)}
 }
 
 // Issue makes a ticket for the caller; Unavailable when too many are waiting.
-func (t *Tickets) Issue(c Caller) (string, time.Time, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := time.Now()
-	for e := t.oldest.Front(); e != nil && !now.Before(e.Value.(*ticket).ends); e = t.oldest.Front() {
-		t.drop(e)
-	}
-	if len(t.known) >= maxTickets || t.actors[c.Actor] >= maxActorTickets {
-		return "", time.Time{}, schema.Errorf(schema.Unavailable, "too many tickets wait to be used")
-	}
-	text := rand.Text()
-	v := &ticket{hash: sha256.Sum256([]byte(text)), caller: c, ends: now.Add(ticketLife)}
-	t.known[v.hash] = t.oldest.PushBack(v)
-	t.actors[c.Actor]++
-	return text, v.ends, nil
-}
+func (t *Tickets) Issue(c Caller) (string, time.Time, error) { return t.issue(c.Actor, c) }
 
 // Redeem returns the caller that a ticket was made for, once.
-func (t *Tickets) Redeem(text string) (Caller, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e, ok := t.known[sha256.Sum256([]byte(text))]
-	if !ok {
-		return Caller{}, denied("the ticket was used before, has expired or never was one")
-	}
-	v := e.Value.(*ticket)
-	t.drop(e)
-	if !time.Now().Before(v.ends) {
-		return Caller{}, denied("the ticket was used before, has expired or never was one")
-	}
-	return v.caller, nil
-}
-
-func (t *Tickets) drop(e *list.Element) {
-	v := e.Value.(*ticket)
-	t.oldest.Remove(e)
-	delete(t.known, v.hash)
-	if t.actors[v.caller.Actor]--; t.actors[v.caller.Actor] == 0 {
-		delete(t.actors, v.caller.Actor)
-	}
-}
+func (t *Tickets) Redeem(text string) (Caller, error) { return t.redeem(text) }
