@@ -27,6 +27,10 @@ func (f *fixture) wantSync(t *testing.T, state schema.SyncState, reason string) 
 	if got.State != state || got.Reason != reason {
 		t.Errorf("sync: got %s %s (%s), want %s %s", got.State, got.Reason, got.Message, state, reason)
 	}
+	// What is halted names the word that lifts it, in words and for programs.
+	if halted := got.State == schema.SyncHalted; halted != (got.Confirm != "") || !strings.Contains(got.Message, string(got.Confirm)) {
+		t.Errorf("sync %s is lifted by %q: %s", got.State, got.Confirm, got.Message)
+	}
 }
 
 func TestConvergence(t *testing.T) {
