@@ -15,7 +15,7 @@ import (
 	"bayplan.dev/schema"
 )
 
-// Forge is a kind of Git server that sends push hooks.
+// Forge is a kind of Git server that sends hooks.
 type Forge string
 
 // The forges; Generic is anything that can compute an HMAC, such as a
@@ -170,3 +170,18 @@ var eventHeaders = map[Forge]string{ //nolint:gochecknoglobals // a table
 
 // event is what the forge says has happened, in lower case.
 func (f Forge) event(h http.Header) string { return strings.ToLower(h.Get(eventHeaders[f])) }
+
+// wake says who has something to look at.
+type wake struct{ loop, reviewer bool }
+
+// wakes are the events, as all forges name them, that are more than noise. What
+// has no name may be a push; GitLab's system hook is one of several. A review's
+// own comments and statuses have events too: they mustn't wake it.
+var wakes = map[string]wake{ //nolint:gochecknoglobals // a table
+	"":                   {loop: true, reviewer: true},
+	"push":               {loop: true, reviewer: true},
+	"push hook":          {loop: true, reviewer: true},
+	"system hook":        {loop: true, reviewer: true},
+	"pull_request":       {reviewer: true},
+	"merge request hook": {reviewer: true},
+}

@@ -71,11 +71,18 @@ func FuzzPush(f *testing.F) {
 	for _, file := range []string{"github_push.json", "github_ping.json", "gitlab_push.json", "gitea_push.json"} {
 		f.Add(payload(f, file))
 	}
+	for name := range recordedHooks {
+		_, body := recorded(f, name)
+		f.Add(body)
+	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		p := parsePush(body)
 		if p.Ref == "" && !p.concerns("", "main") {
 			t.Errorf("%+v doesn't concern us", p)
 		}
-		p.concerns("https://git.example/owner/fleet", "main")
+		const ours = "https://git.example/owner/fleet"
+		if p.concerns(ours, "main") && !p.concernsBranch(ours) {
+			t.Errorf("%+v concerns main but no branch", p)
+		}
 	})
 }

@@ -17,19 +17,19 @@ import (
 	"bayplan.dev/schema"
 )
 
-// HookResult is what became of a push hook.
+// HookResult is what became of a hook.
 type HookResult string
 
 // The results. All but HookRefused are answered with 202.
 const (
 	HookAccepted  HookResult = "accepted"  // somebody goes and looks
-	HookIgnored   HookResult = "ignored"   // not a push to the branch that is followed
+	HookIgnored   HookResult = "ignored"   // nothing that anybody here looks at
 	HookDuplicate HookResult = "duplicate" // this delivery has been here before
 	HookPong      HookResult = "pong"      // the forge asked whether anybody is there
 	HookRefused   HookResult = "refused"   // too fast, too large or not signed
 )
 
-// HookAnswer is the answer to a push hook.
+// HookAnswer is the answer to a hook.
 type HookAnswer struct {
 	Result HookResult `json:"result" enum:"accepted,ignored,duplicate,pong"`
 }
@@ -37,15 +37,18 @@ type HookAnswer struct {
 // rememberedDeliveries bounds what is known of the past. A forge repeats within minutes.
 const rememberedDeliveries = 1024
 
-// hooks takes push hooks. A hook is a hint: all it can do is to make the loop
-// look at the repository, so that a forged or repeated one does no harm.
+// hooks takes hooks. A hook is a hint: all it can do is to make the loop look at
+// the repository, and the reviewer at the forge's pull requests, so that a forged
+// or repeated one does no harm.
 type hooks struct {
 	secrets    map[Forge]Secret
 	branch     string
 	repository string
 	poke       func()
-	results    *prometheus.CounterVec
-	limit      *limits[netip.Prefix]
+	// review is nil where nobody reviews.
+	review  func()
+	results *prometheus.CounterVec
+	limit   *limits[netip.Prefix]
 
 	mu   sync.Mutex
 	seen *lru[delivery, struct{}]
@@ -59,7 +62,7 @@ type delivery struct {
 func newHooks(opts Options, results *prometheus.CounterVec) *hooks {
 	h := &hooks{
 		secrets: opts.Hooks, branch: opts.Branch, repository: opts.Repository,
-		poke: opts.Poke, results: results,
+		poke: opts.Poke, review: opts.PokeReviews, results: results,
 		limit: newLimits[netip.Prefix](
 			Rate{hooksPerSecond, hooksBurst}, rate.NewLimiter(allHooksPerSecond, allHooksBurst)),
 		seen: newLRU[delivery, struct{}](rememberedDeliveries),
@@ -79,17 +82,26 @@ func (h *hooks) take(forge Forge, header http.Header, body []byte, now time.Time
 	if h.repeated(delivery{forge, forge.delivery(header)}) {
 		return HookDuplicate, nil
 	}
-	switch event := forge.event(header); {
-	case event == "ping":
+	event := forge.event(header)
+	if event == "ping" {
 		return HookPong, nil
-	case event != "" && event != "push" && event != "push hook" && event != "system hook":
-		return HookIgnored, nil
 	}
-	if !parsePush(body).concerns(h.repository, h.branch) {
-		return HookIgnored, nil
+	return h.wake(wakes[event], parsePush(body)), nil
+}
+
+// wake tells whom the event concerns. A push to any branch may be one to a pull
+// request's, which not every hook tells of by itself.
+func (h *hooks) wake(w wake, p push) HookResult {
+	result := HookIgnored
+	if w.loop && p.concerns(h.repository, h.branch) {
+		h.poke()
+		result = HookAccepted
 	}
-	h.poke()
-	return HookAccepted, nil
+	if w.reviewer && h.review != nil && p.concernsBranch(h.repository) {
+		h.review()
+		result = HookAccepted
+	}
+	return result
 }
 
 func (h *hooks) repeated(d delivery) bool {
@@ -113,8 +125,8 @@ func (a *API) hookRoutes() {
 		}
 		a.plain(a.router.With(bounded), huma.Operation{
 			Method: http.MethodPost, Path: "/hooks/" + string(forge), OperationID: "hook-" + string(forge), Tags: []string{"hooks"},
-			Summary:     "Take a push hook of " + string(forge),
-			Description: "A hint to look at the repository, never data. The body is checked against the shared secret and may have 1 MiB.",
+			Summary:     "Take a hook of " + string(forge),
+			Description: "A hint to look at the repository or its pull requests, never data. The body is checked against the shared secret and may have 1 MiB.",
 			Responses:   map[string]*huma.Response{"202": content("What became of it.", "application/json", answer)},
 		}, a.serveHook(forge))
 	}
@@ -134,7 +146,7 @@ func (a *API) serveHook(forge Forge) http.HandlerFunc {
 
 func (a *API) takeHook(forge Forge, w http.ResponseWriter, r *http.Request) (HookResult, error) {
 	if wait := a.hooks.limit.wait(networkOf(middleware.GetClientIPAddr(r.Context())), time.Now()); wait > 0 {
-		p := newProblem(http.StatusTooManyRequests, codeTooFast, "too many push hooks; the repository is looked at anyway")
+		p := newProblem(http.StatusTooManyRequests, codeTooFast, "too many hooks; the repository is looked at anyway")
 		p.retryAfter = max(1, int(wait/time.Second))
 		return HookRefused, p
 	}
@@ -142,7 +154,7 @@ func (a *API) takeHook(forge Forge, w http.ResponseWriter, r *http.Request) (Hoo
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	body, err := io.ReadAll(r.Body)
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return HookRefused, newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "a push hook has at most 1 MiB")
+		return HookRefused, newProblem(http.StatusRequestEntityTooLarge, codeTooLarge, "a hook has at most 1 MiB")
 	}
 	if err != nil {
 		return HookRefused, newProblem(http.StatusBadRequest, string(schema.Invalid), "the body ended early")

@@ -35,9 +35,17 @@ func parsePush(body []byte) push {
 
 // concerns reports whether the push may have moved the branch of the repository.
 func (p push) concerns(repo, branch string) bool {
-	if p.Ref != "" && p.Ref != "refs/heads/"+branch {
-		return false
-	}
+	return (p.Ref == "" || p.Ref == "refs/heads/"+branch) && p.of(repo)
+}
+
+// concernsBranch reports whether it may have moved any branch of the repository,
+// or is about one of its pull requests.
+func (p push) concernsBranch(repo string) bool {
+	return (p.Ref == "" || strings.HasPrefix(p.Ref, "refs/heads/")) && p.of(repo)
+}
+
+// of reports whether it may be of the repository.
+func (p push) of(repo string) bool {
 	names, ours := p.names(), repositoryName(repo)
 	return ours == "" || len(names) == 0 || names[ours]
 }

@@ -1,12 +1,12 @@
-// Package webhook is the door of the house for HTTP: push hooks of the forges,
-// the routes that read what a fleet says and what became of it, the stream of
+// Package webhook is the door of the house for HTTP: hooks of the forges, the
+// routes that read what a fleet says and what became of it, the stream of
 // status frames over WebSocket and SSE, health, and the OpenAPI document with
 // a page to browse it.
 //
-// A push hook is a hint to go and look, never data: it is checked against the
-// forge's secret and then pokes the loop. Every read answers from memory, so
-// that neither the repository nor the cluster is asked for it. Errors are
-// problems as in RFC 9457, all made in problem.go.
+// A hook is a hint to go and look, never data: it is checked against the forge's
+// secret and then pokes the loop, the reviewer or both. Every read answers from
+// memory, so that neither the repository nor the cluster is asked for it. Errors
+// are problems as in RFC 9457, all made in problem.go.
 //
 // New wires the routes and starts nothing. Server puts a handler behind the
 // timeouts that the open internet asks for; Close ends the streams.
@@ -67,6 +67,9 @@ type Options struct {
 	Volumes func(schema.SpaceID) map[string]VolumeStatus
 	// Poke tells the loop to look at the repository. It must not block.
 	Poke func()
+	// PokeReviews tells whoever reviews pull requests to look at the forge; nil
+	// where nobody does. It must not block.
+	PokeReviews func()
 	// Ready says why the house can't serve yet, or nil.
 	Ready func() error
 	// Schema is the JSON Schema of a kind, such as "container"; NotFound for others.
