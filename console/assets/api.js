@@ -41,6 +41,15 @@ export class Api {
 
   get(pieces, query, options) { return this.call('GET', pieces, { query, ...options }); }
 
+  // probe asks what a WebSocket can't be told: why it is refused.
+  async probe(pieces, query, signal) {
+    try {
+      await this.get(pieces, query, { signal });
+    } catch (err) {
+      if (!(err instanceof Problem && err.status < 300 && err.status > 0)) throw err;
+    }
+  }
+
   // call asks, and once more when the token had ended and there is a new one.
   async call(method, pieces, { query, body, headers = {}, signal, type = 'application/json' } = {}) {
     const target = url(path(pieces, query));

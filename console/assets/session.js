@@ -126,16 +126,20 @@ export class Session {
   }
 
   async #renew(token) {
+    const before = Date.parse(this.identity.expires_at);
     try {
-      const renewed = await post('auth/renew', undefined, token);
-      await this.signIn(renewed.token);
+      const renewed = this.identity.renewable ? await post('auth/renew', undefined, token) : null;
+      if (renewed && Date.parse(renewed.expires_at) > before) {
+        await this.signIn(renewed.token);
+        return;
+      }
     } catch (err) {
-      if (err.status === 0 || err.status >= 500) {
+      if ((err.status === 0 || err.status >= 500) && Date.now() < before) {
         this.#timer = setTimeout(() => this.#renew(token), 5000);
         return;
       }
-      this.ended(token, undefined, 'Your sign-in ends within a minute. Sign in again to go on; what you typed is still here.');
     }
+    this.ended(token, undefined, 'Your sign-in ends within a minute. Sign in again to go on; what you typed is still here.');
   }
 }
 
