@@ -96,8 +96,8 @@ func (w *Writer) pushReview(ctx context.Context, branch string, g *group) error 
 // opens it at once; if not, it is asked again later.
 func (w *Writer) proposedAs(ctx context.Context, branch string, g *group) {
 	objects := g.objects()
-	w.repo.store.remember(objects)
 	if !w.repo.Local() {
+		w.repo.store.remember(objects)
 		if err := w.repo.store.keep(objects); err != nil {
 			w.options.Log.DebugContext(ctx, "branch isn't in the cache, it will be fetched", slog.Any("err", err))
 		}

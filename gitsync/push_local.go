@@ -45,6 +45,8 @@ func (r *Repo) pushLocal(ctx context.Context, m move, objects []object) error {
 	if err := p.install(dir); err != nil {
 		return err
 	}
+	// Before anybody sees the branch move and opens all packs to look for them.
+	r.store.remember(objects)
 	return r.moveBranch(ctx, dir, m)
 }
 

@@ -3,6 +3,7 @@ package gitsync
 import (
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -21,15 +22,24 @@ type revision struct {
 	author    string
 	committed time.Time
 	message   string
+	// trailers are those of the message.
+	trailers func() map[string][]string
 }
 
 // revision reads a commit; errMissing when there is none.
 func (s *store) revision(hash string) (*revision, error) {
+	if r, ok := s.known.get(hash); ok {
+		return r, nil
+	}
 	content, err := s.read(plumbing.CommitObject, hash, maxCommitBytes)
 	if err != nil {
 		return nil, err
 	}
-	return parseCommit(hash, string(content))
+	r, err := parseCommit(hash, string(content))
+	if err == nil {
+		s.known.add(r)
+	}
+	return r, err
 }
 
 // parseCommit takes each header where git does: before the first blank line,
@@ -37,6 +47,7 @@ func (s *store) revision(hash string) (*revision, error) {
 func parseCommit(hash, content string) (*revision, error) {
 	header, message, _ := strings.Cut(content, "\n\n")
 	r := &revision{hash: hash, message: strings.ToValidUTF8(message, "\uFFFD")}
+	r.trailers = sync.OnceValue(func() map[string][]string { return parseTrailers(r.message) })
 	for line := range strings.SplitSeq(header, "\n") {
 		key, value, _ := strings.Cut(line, " ")
 		switch {
@@ -80,7 +91,7 @@ func (r *revision) commit() schema.Commit {
 		Author:   r.author,
 		Time:     r.committed,
 		Subject:  strings.TrimSpace(subject),
-		Trailers: parseTrailers(r.message),
+		Trailers: r.trailers(),
 	}
 }
 

@@ -45,6 +45,7 @@ type store struct {
 
 	// fresh are objects that this process wrote: reading them needs no new handles.
 	fresh freshObjects
+	known knownCommits
 
 	// suspect is set once anything read proved to be missing or damaged.
 	suspect atomic.Bool
@@ -181,6 +182,7 @@ func (s *store) replace(open func() ([]*filesystem.Storage, error)) {
 	defer s.mu.Unlock()
 	s.closeLayers()
 	s.open = open
+	s.known.forget()
 	s.suspect.Store(false)
 }
 

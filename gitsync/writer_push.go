@@ -33,8 +33,8 @@ func finishing(ctx context.Context, timeout time.Duration) (context.Context, con
 // landed answers the callers, who can read what they wrote from then on.
 func (w *Writer) landed(ctx context.Context, g *group) {
 	objects := g.objects()
-	w.repo.store.remember(objects)
 	if !w.repo.Local() {
+		w.repo.store.remember(objects)
 		if err := w.repo.keep(g.base.Revision, g.tip.Revision, objects); err != nil {
 			w.options.Log.DebugContext(ctx, "push isn't in the cache, it will be fetched", slog.Any("err", err))
 		}
