@@ -48,6 +48,8 @@ type LogCommit struct {
 	// Blobs are the entries' hashes at that commit by path, those of the paths
 	// that exist then: of a file that of its content.
 	Blobs map[string]string
+	// Files are those of Blobs that are regular files: their contents can be read.
+	Files map[string]string
 }
 
 // Log lists the commits that changed the content, mode or existence of one of
@@ -245,6 +247,12 @@ func (l *logger) describe(hash string) (LogCommit, error) {
 				c.Blobs = map[string]string{}
 			}
 			c.Blobs[path] = e.Hash
+		}
+		if e.Mode == schema.ModeFile || e.Mode == schema.ModeExecutable {
+			if c.Files == nil {
+				c.Files = map[string]string{}
+			}
+			c.Files[path] = e.Hash
 		}
 	}
 	return c, nil

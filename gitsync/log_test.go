@@ -78,6 +78,7 @@ func TestLog(t *testing.T) {
 				Time: page.Commits[0].Time, Trailers: map[string][]string{"Operation": {"x"}},
 			},
 			Blobs: map[string]string{file[0]: blob},
+			Files: map[string]string{file[0]: blob},
 		}},
 		Next: schema.Revision(c.git(t, "rev-parse", "HEAD~6")),
 	}
@@ -86,6 +87,9 @@ func TestLog(t *testing.T) {
 	}
 	if gone := logOf(t, r, LogOptions{Paths: file, Limit: 2}).Commits[1]; gone.Blobs != nil || time.Since(gone.Time) > time.Hour {
 		t.Errorf("got %+v", gone)
+	}
+	if folder := logOf(t, r, LogOptions{Paths: []string{"users/ann"}, Limit: 1}).Commits[0]; folder.Files != nil || len(folder.Blobs) != 1 {
+		t.Errorf("a folder is no file: got %+v", folder)
 	}
 	_, err := r.Log(t.Context(), LogOptions{Paths: file, After: schema.Revision(strings.Repeat("1", 40))})
 	wantCode(t, err, schema.NotFound, "isn't in this line of history")
