@@ -54,6 +54,9 @@ type Commit struct {
 	Author                   string
 	Subject                  string
 	Time                     time.Time
+	// Contents are the files that HistoryQuery.Paths names, as far as they
+	// exist at the commit; only where HistoryQuery.Contents asks for them.
+	Contents map[string][]byte
 }
 
 // HistoryQuery asks for the commits that changed any of some files or folders.
@@ -62,6 +65,8 @@ type HistoryQuery struct {
 	// Limit is how many at most; After is what the page before said comes next.
 	Limit int
 	After schema.Revision
+	// Contents asks for what the files hold at each commit.
+	Contents bool
 }
 
 // Committer writes to the fleet repository. It is safe for concurrent use.
@@ -70,6 +75,9 @@ type Committer interface {
 	// Mutate as they are; those of the check, which have Findings(); and
 	// Unavailable ones, among them ErrOutcomeUnknown.
 	Do(ctx context.Context, change Change) (Commit, error)
+	// Try makes of the newest tree what a Change would, checks it as Do does and
+	// keeps nothing of it. Errors are those of Do.
+	Try(ctx context.Context, mutate func(Tree) error) (Trial, error)
 	// Operation finds the commit of an operation.
 	Operation(ctx context.Context, id string) (Commit, bool, error)
 	// History lists commits of the followed branch, newest first; next is the

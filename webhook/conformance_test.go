@@ -29,7 +29,7 @@ type witness struct {
 func newWitness(t *testing.T) *witness {
 	t.Helper()
 	w := &witness{
-		writeHouse: newWriteHouse(t, func(o *Options) { o.Operations = newTestOperations() }),
+		writeHouse: newWriteHouse(t, func(o *Options) { o.Operations, o.Plan = newTestOperations(), testPlan }),
 		good:       map[string]bool{}, bad: map[string]bool{},
 	}
 	raw := w.get(t, "/openapi.json").Body.Bytes()
@@ -102,6 +102,7 @@ func TestConformance(t *testing.T) {
 	w.send(t, 202, "POST", "/compute/volumes", `{"name":"data","space":"shop","user":"alice","spec":{"size":"5Gi"}}`)
 	w.send(t, 202, "POST", "/compute/containers", `{"name":"api","space":"shop","user":"alice","spec":{"image":"nginx:1","ports":[{"containerPort":8080}]},"ttl":"8h"}`, "If-None-Match", "*")
 	w.send(t, 202, "POST", "/compute/ssh-keys", `{"name":"laptop","user":"alice","publicKey":"`+key+`"}`)
+	w.send(t, 200, "POST", "/compute/containers?dry_run=true", `{"name":"dry","user":"alice","spec":{"image":"nginx:1"}}`)
 	made := decode[Written](t, w.send(t, 202, "POST", "/compute/ephemerals", `{"preset":"plain","lifetimeMinutes":30,"user":"alice"}`))
 	id := "/compute/containers/alice--shop--api"
 	w.send(t, 202, "PATCH", id, `{"spec":{"image":"nginx:2","state":null}}`, "If-Match", w.send(t, 200, "GET", id, "").Header().Get("ETag"))
@@ -118,10 +119,12 @@ func TestConformance(t *testing.T) {
 		"/compute/containers", "/compute/spaces", "/compute/spaces/alice--shop", "/compute/volumes", "/compute/volumes/alice--shop--data",
 		"/compute/ssh-keys", "/compute/images", "/compute/presets", "/compute/sync", "/compute/operations", "/compute/operations?limit=2&user=alice",
 		made.Location(), made.Location() + "?wait=ready&timeout=0s", id + "/ssh", id + "/ingress", id + "/history?limit=1", "/compute/ephemerals/" + made.ID,
+		id + "/history?changes=true", id + "/objects", "/compute/limits?user=alice", "/compute/findings",
 	} {
 		w.send(t, 200, "GET", path, "")
 	}
 	insideContainer(t, w)
+	confirmed(t, w)
 	w.send(t, 202, "POST", id+"/rollback", `{"revision":"`+string(revisionOf(3))+`"}`)
 	refused(t, w, id)
 	w.send(t, 202, "POST", id+"/ingress", `{"port":443,"target_port":8080}`)
@@ -148,6 +151,17 @@ func TestConformance(t *testing.T) {
 			}
 		}
 	}
+}
+
+// confirmed lets through what is halted.
+func confirmed(t *testing.T, w *witness) {
+	t.Helper()
+	const route = "/compute/sync/confirm"
+	w.send(t, 409, "POST", route, `{"revision":"`+string(testRevision)+`"}`)
+	w.hub.halt("MassDelete", testRevision)
+	w.send(t, 200, "GET", "/compute/sync", "")
+	w.send(t, 403, "POST", route, `{"revision":"`+string(testRevision)+`"}`, userHeader, "alice")
+	w.send(t, 202, "POST", route, `{"revision":"`+string(testRevision)+`"}`)
 }
 
 // insideContainer asks what leads into a container.

@@ -21,13 +21,23 @@ type HistoryEntry struct {
 	Subject   string          `json:"subject"`
 	Action    string          `json:"action,omitempty" doc:"What a call did; absent for a push."`
 	Operation string          `json:"operation,omitempty" doc:"The id of the call's operation."`
+	// Change is there where it was asked for and is known.
+	Change *HistoryChange `json:"change,omitempty" doc:"With changes: what it changed of the container; absent where the file couldn't be read then."`
+}
+
+// HistoryChange is what a commit changed of a container.
+type HistoryChange struct {
+	Action schema.Action `json:"action" enum:"create,change,delete"`
+	Fields []FieldChange `json:"fields" nullable:"false" doc:"As the file says it, without defaults; empty for a deletion, and where only comments or other documents of the file changed."`
+	More   int           `json:"more,omitempty" doc:"How many more fields differ."`
 }
 
 var revisionPattern = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 
 type historyInput struct {
 	Page
-	ID string `path:"id" example:"alice--web"`
+	ID      string `path:"id" example:"alice--web"`
+	Changes bool   `query:"changes" doc:"Say what each commit changed; a page then holds 50 at most."`
 }
 
 // Rollback says to which revision's spec a container goes back.
@@ -54,16 +64,21 @@ func (a *API) listHistory(ctx context.Context, in *historyInput) (*listOutput[Hi
 	if err != nil {
 		return nil, err
 	}
-	out, err := historyPage(ctx, a, a.filesOf(target), in.Page, func(c Commit) (HistoryEntry, bool) {
-		return HistoryEntry{
-			Revision: c.Revision, Author: nameOf(c.Author), Time: c.Time.UTC(), Subject: c.Subject,
-			Action: first(c.Trailers, trailerAction), Operation: c.Operation,
-		}, true
-	})
+	if in.Changes && a.opts.Fields != nil {
+		return a.changesPage(ctx, target, in.Page)
+	}
+	out, err := historyPage(ctx, a, a.filesOf(target), in.Page, func(c Commit) (HistoryEntry, bool) { return viewCommit(c), true })
 	if err == nil && len(out.Body.Items) == 0 && in.Continue == "" && out.Body.Metadata.Continue == "" {
 		return nil, target.Missing()
 	}
 	return out, err
+}
+
+func viewCommit(c Commit) HistoryEntry {
+	return HistoryEntry{
+		Revision: c.Revision, Author: nameOf(c.Author), Time: c.Time.UTC(), Subject: c.Subject,
+		Action: first(c.Trailers, trailerAction), Operation: c.Operation,
+	}
 }
 
 // filesOf are where the document is and where the API would write it.
@@ -114,15 +129,8 @@ func newList[T any](a *API) *listOutput[T] {
 // historyPage lists what the commits of some files tell. The token is the
 // revision to go on behind.
 func historyPage[T any](ctx context.Context, a *API, paths []string, p Page, view func(Commit) (T, bool)) (*listOutput[T], error) {
-	after, err := base64.RawURLEncoding.DecodeString(p.Continue)
-	if err != nil || (p.Continue != "" && !revisionPattern.Match(after)) {
-		return nil, schema.Errorf(schema.Invalid, "query.continue: %q is not a token of an earlier page", p.Continue)
-	}
-	commits, next, err := a.opts.Committer.History(ctx, HistoryQuery{Paths: paths, Limit: p.Limit, After: schema.Revision(after)})
-	switch {
-	case p.Continue != "" && schema.CodeOf(err) == schema.NotFound:
-		return nil, schema.Errorf(schema.Invalid, "query.continue: the history isn't the one of the earlier page any more; begin anew")
-	case err != nil:
+	commits, next, err := a.commits(ctx, HistoryQuery{Paths: paths, Limit: p.Limit}, p.Continue)
+	if err != nil {
 		return nil, err
 	}
 	out := newList[T](a)
@@ -133,4 +141,18 @@ func historyPage[T any](ctx context.Context, a *API, paths []string, p Page, vie
 	}
 	out.Body.Metadata.Continue = base64.RawURLEncoding.EncodeToString([]byte(next))
 	return out, nil
+}
+
+// commits asks for a page that begins behind the token of the one before.
+func (a *API) commits(ctx context.Context, query HistoryQuery, token string) ([]Commit, schema.Revision, error) {
+	after, err := base64.RawURLEncoding.DecodeString(token)
+	if err != nil || (token != "" && !revisionPattern.Match(after)) {
+		return nil, "", schema.Errorf(schema.Invalid, "query.continue: %q is not a token of an earlier page", token)
+	}
+	query.After = schema.Revision(after)
+	commits, next, err := a.opts.Committer.History(ctx, query)
+	if token != "" && schema.CodeOf(err) == schema.NotFound {
+		err = schema.Errorf(schema.Invalid, "query.continue: the history isn't the one of the earlier page any more; begin anew")
+	}
+	return commits, next, err
 }

@@ -22,6 +22,8 @@ const (
 	gitPath    = "/git/fleet.git"
 	authPath   = "/auth"
 	ticketPath = authPath + "/ticket"
+	codePath   = authPath + "/code"
+	renewPath  = authPath + "/renew"
 )
 
 // How a caller has shown who it is.
@@ -29,12 +31,18 @@ const (
 	byApp    = "app"
 	byToken  = "token"
 	byTicket = "ticket"
+	byCode   = "code"
 )
 
 // guarded reports whether a caller must be known: for everything below
 // /compute, and for what a caller asks of itself.
 func guarded(path string) bool {
-	return path == "/compute" || strings.HasPrefix(path, "/compute/") || path == authPath || path == ticketPath
+	return path == "/compute" || strings.HasPrefix(path, "/compute/") || path == authPath || path == ticketPath || path == codePath || path == renewPath
+}
+
+// introducing reports whether the request is how somebody becomes known.
+func introducing(r *http.Request) bool {
+	return r.Method == http.MethodPost && (r.URL.Path == authPath || r.URL.Path == codePath)
 }
 
 // gitted reports whether the path belongs to the repository.
@@ -49,7 +57,7 @@ func (a *API) identify(next http.Handler) http.Handler {
 		switch {
 		case gitted(r.URL.Path):
 			c, err = a.gitCaller(r)
-		case r.URL.Path == authPath && r.Method == http.MethodPost:
+		case introducing(r):
 			err = errors.Join(a.trusted(r), a.mayLogin(r))
 		case guarded(r.URL.Path):
 			c, err = a.caller(r)
@@ -196,8 +204,10 @@ func tooFast(wait time.Duration, detail string) error {
 }
 
 // bearer is the token of the Authorization header; empty when there is none.
-func bearer(r *http.Request) string {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+func bearer(r *http.Request) string { return bearerOf(r.Header.Get("Authorization")) }
+
+func bearerOf(header string) string {
+	scheme, token, _ := strings.Cut(header, " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}

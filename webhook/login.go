@@ -20,6 +20,8 @@ type Login struct {
 	Key string `json:"key" maxLength:"256" doc:"The app's key." example:"bayplan_…"`
 	UID string `json:"uid" maxLength:"64" doc:"The user, as the app knows it. The fleet user is <app>-<uid>, or uid itself where the operator lets the app speak for it." example:"alice"`
 	GID string `json:"gid,omitempty" maxLength:"64" doc:"Goes into the token as it is."`
+	// Renewable is for people at a page, who have no key to show again.
+	Renewable bool `json:"renewable,omitempty" doc:"Ask for a token that POST /auth/renew prolongs, up to a day."`
 }
 
 // Token is a token that an app has got.
@@ -27,6 +29,12 @@ type Token struct {
 	Token   string      `json:"token"`
 	Expires time.Time   `json:"expires_at"`
 	User    schema.User `json:"user" doc:"The fleet user that it speaks for."`
+	// Renewable says what POST /auth/renew does with it.
+	Renewable bool `json:"renewable,omitempty" doc:"POST /auth/renew prolongs it."`
+}
+
+func viewToken(t auth.Token) *tokenOutput {
+	return &tokenOutput{Body: Token{Token: t.Token, Expires: t.Expires.UTC(), User: t.User, Renewable: t.Renewable}}
 }
 
 // Identity is who the API takes a caller for.
@@ -36,12 +44,8 @@ type Identity struct {
 	Scopes   auth.Scopes `json:"scopes" nullable:"false"`
 	Expires  *time.Time  `json:"expires_at,omitempty" doc:"When the token ends; absent when nobody is asked for one."`
 	OnBehalf bool        `json:"on_behalf,omitempty" doc:"An admin acts for the user."`
-}
-
-// Ticket opens one stream.
-type Ticket struct {
-	Ticket  string    `json:"ticket" doc:"For ?ticket= of one stream."`
-	Expires time.Time `json:"expires_at"`
+	// Renewable is as of the Token.
+	Renewable bool `json:"renewable,omitempty" doc:"POST /auth/renew prolongs the token."`
 }
 
 type loginInput struct {
@@ -56,10 +60,6 @@ type identityOutput struct {
 	Body Identity
 }
 
-type ticketOutput struct {
-	Body Ticket
-}
-
 func (a *API) authRoutes() {
 	huma.Register(a.api, huma.Operation{
 		Method: http.MethodPost, Path: authPath, OperationID: "login", Summary: "Change an app's key for a token", Tags: []string{"auth"},
@@ -70,11 +70,7 @@ func (a *API) authRoutes() {
 		Method: http.MethodGet, Path: authPath, OperationID: "get-identity", Summary: "Ask who the API takes you for", Tags: []string{"auth"},
 		Responses: a.orProblem(nil), Security: []map[string][]string{{"bearer": {}}},
 	}, whoami)
-	huma.Register(a.api, huma.Operation{
-		Method: http.MethodPost, Path: ticketPath, OperationID: "create-ticket", Summary: "Get a ticket for one stream", Tags: []string{"auth"},
-		Description: "Browsers can't send a header with a WebSocket. A ticket goes into its URL instead: it can be used once, within 30 seconds.",
-		Responses:   a.orProblem(nil), Security: []map[string][]string{{"bearer": {}}},
-	}, a.issueTicket)
+	a.signInRoutes()
 	a.forgetErrorModel()
 	a.plain(a.router.With(bounded), huma.Operation{
 		Method: http.MethodGet, Path: authPath + "/keys", OperationID: "get-keys", Summary: "Read the public keys of the API's tokens", Tags: []string{"auth"},
@@ -87,7 +83,9 @@ func (a *API) login(ctx context.Context, in *loginInput) (*tokenOutput, error) {
 	if a.opts.Auth == nil {
 		return nil, unauthenticated("no apps are known here, and nobody is asked for a token", "")
 	}
-	t, err := a.opts.Auth.Login(auth.Login{App: in.Body.App, Key: in.Body.Key, UID: in.Body.UID, GID: in.Body.GID})
+	t, err := a.opts.Auth.Login(auth.Login{
+		App: in.Body.App, Key: in.Body.Key, UID: in.Body.UID, GID: in.Body.GID, Renewable: in.Body.Renewable,
+	})
 	if errors.Is(err, auth.ErrDenied) {
 		from := middleware.GetClientIPAddr(ctx)
 		a.brake.wrong(networkOf(from), time.Now())
@@ -97,26 +95,17 @@ func (a *API) login(ctx context.Context, in *loginInput) (*tokenOutput, error) {
 		return nil, a.fail(ctx, err)
 	}
 	a.log.InfoContext(ctx, "token issued", "actor", in.Body.UID+"."+in.Body.App, "user", t.User, "request", requestIDOf(ctx))
-	return &tokenOutput{Body: Token{Token: t.Token, Expires: t.Expires.UTC(), User: t.User}}, nil
+	return viewToken(t), nil
 }
 
 func whoami(ctx context.Context, _ *struct{}) (*identityOutput, error) {
 	c, _ := auth.CallerOf(ctx)
-	out := &identityOutput{Body: Identity{Actor: c.Actor, User: c.User, Scopes: c.Scopes, OnBehalf: c.OnBehalf}}
+	out := &identityOutput{Body: Identity{Actor: c.Actor, User: c.User, Scopes: c.Scopes, OnBehalf: c.OnBehalf, Renewable: c.Renewable}}
 	if !c.Expires.IsZero() {
 		ends := c.Expires.UTC()
 		out.Body.Expires = &ends
 	}
 	return out, nil
-}
-
-func (a *API) issueTicket(ctx context.Context, _ *struct{}) (*ticketOutput, error) {
-	c, _ := auth.CallerOf(ctx)
-	text, ends, err := a.tickets.Issue(c)
-	if err != nil {
-		return nil, a.fail(ctx, err)
-	}
-	return &ticketOutput{Body: Ticket{Ticket: text, Expires: ends.UTC()}}, nil
 }
 
 func (a *API) serveKeys(w http.ResponseWriter, r *http.Request) {

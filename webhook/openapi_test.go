@@ -102,6 +102,7 @@ func requests() map[string][]string {
 		"/compute/containers/{id}":         {"/compute/containers/alice--web", "/compute/containers/alice--shop--api", "/compute/containers/alice--old", "/compute/containers/x"},
 		"/compute/containers/{id}/ingress": {"/compute/containers/alice--web/ingress", "/compute/containers/x/ingress"},
 		"/compute/containers/{id}/ssh":     {"/compute/containers/alice--web/ssh", "/compute/containers/x/ssh"},
+		"/compute/containers/{id}/objects": {"/compute/containers/alice--web/objects", "/compute/containers/bob--blog/objects", "/compute/containers/alice--old/objects", "/compute/containers/x/objects"},
 
 		"/compute/containers/{id}/exec":          {"/compute/containers/alice--web/exec", "/compute/containers/x/exec", "/compute/containers/alice--web/exec?cols=x"},
 		"/compute/containers/{id}/ports/{port}":  {"/compute/containers/alice--web/ports/80", "/compute/containers/x/ports/80", "/compute/containers/alice--web/ports/0"},
@@ -124,6 +125,8 @@ func requests() map[string][]string {
 		"/compute/images":          {"/compute/images"},
 		"/compute/presets":         {"/compute/presets"},
 		"/compute/sync":            {"/compute/sync"},
+		"/compute/findings":        {"/compute/findings", "/compute/findings?severity=x"},
+		"/compute/limits":          {"/compute/limits?user=alice", "/compute/limits"},
 		"/healthz":                 {"/healthz"},
 		"/readyz":                  {"/readyz"},
 		"/":                        {"/"},

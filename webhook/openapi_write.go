@@ -49,11 +49,14 @@ func documentWrite[B any](a *API, op huma.Operation, accepts []string, body *hum
 	}
 	written := &huma.MediaType{Schema: a.schemaOf(reflect.TypeFor[Written]()), Example: exampleWritten(schema.OperationCommitted)}
 	headers := doc.Responses[strconv.Itoa(http.StatusAccepted)].Headers
-	ready := *written
-	ready.Example = exampleWritten(schema.OperationReady)
+	// A dry run answers with something else, which no field of both is required of.
+	ready := &huma.MediaType{
+		Schema:  &huma.Schema{OneOf: []*huma.Schema{written.Schema, a.schemaOf(reflect.TypeFor[DryRun]())}},
+		Example: exampleWritten(schema.OperationReady),
+	}
 	responses := map[string]*huma.Response{
 		"202": {Description: "The commit is kept.", Content: map[string]*huma.MediaType{typeJSON: written}, Headers: headers},
-		"200": {Description: "It is as far as wait asks for, or nothing had to change.", Content: map[string]*huma.MediaType{typeJSON: &ready}, Headers: headers},
+		"200": {Description: "It is as far as wait asks for, or nothing had to change. With dry_run: what the change would do.", Content: map[string]*huma.MediaType{typeJSON: ready}, Headers: headers},
 	}
 	for status, text := range refusals(op) {
 		responses[strconv.Itoa(status)] = a.problemResponse(text, status)

@@ -83,6 +83,22 @@ func (s *shelf) Do(ctx context.Context, change Change) (Commit, error) {
 	return made, s.lost
 }
 
+// Try is Do without the commit.
+func (s *shelf) Try(ctx context.Context, mutate func(Tree) error) (Trial, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.down != nil {
+		return Trial{}, s.down
+	}
+	old := s.line[len(s.line)-1]
+	tree := &shelfTree{base: snapshotOf(old.files, old.commit.Revision), files: maps.Clone(old.files)}
+	if err := mutate(tree); err != nil {
+		return Trial{}, err
+	}
+	now := snapshotOf(tree.files, "")
+	return Trial{Before: tree.base, After: now}, s.check(ctx, tree.base, now)
+}
+
 func (s *shelf) check(ctx context.Context, old, now schema.Snapshot) error {
 	from, err := s.loader.Load(ctx, old)
 	if err != nil {
@@ -117,7 +133,16 @@ func (s *shelf) History(_ context.Context, query HistoryQuery) (commits []Commit
 	for i := len(s.line) - 1; i > 0; i-- {
 		l := s.line[i]
 		if begun && s.touched(i, query.Paths) {
-			commits = append(commits, l.commit)
+			c := l.commit
+			if query.Contents {
+				c.Contents = map[string][]byte{}
+				for _, name := range query.Paths {
+					if text, ok := l.files[name]; ok {
+						c.Contents[name] = []byte(text)
+					}
+				}
+			}
+			commits = append(commits, c)
 		}
 		if len(commits) == query.Limit && i > 1 {
 			return commits, l.commit.Revision, nil

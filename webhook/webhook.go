@@ -25,6 +25,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/auth"
@@ -90,6 +91,17 @@ type Options struct {
 	// Load reads a snapshot, for what an edit must know of the platform. It is
 	// called for trees that aren't committed yet and is to remember what it read.
 	Load func(context.Context, schema.Snapshot) (*schema.Fleet, error)
+	// Plan says what the way from one tree to another does, as far as the user
+	// is concerned; dry runs lack it without.
+	Plan func(ctx context.Context, user schema.User, t Trial) (*Plan, error)
+	// Fields says what differs between two specs, and how much more does.
+	// Without it the history doesn't tell.
+	Fields func(before, after map[string]any) (fields []FieldChange, more int)
+	// Objects are what a space is rendered to, in the order in which it is
+	// applied, without secrets; Invalid as long as the space has errors.
+	Objects func(*schema.Fleet, schema.SpaceID) ([]*unstructured.Unstructured, error)
+	// Confirm lifts the halt of the word; without it no call can.
+	Confirm func(ctx context.Context, word schema.Revision) error
 	// Images lists what containers may run.
 	Images Images
 	// Access leads into running containers; nil leaves its routes out.
@@ -144,8 +156,11 @@ type API struct {
 	platforms *platforms
 	waiting   atomic.Int64
 	awaiting  awaiting
+	// rehearsals holds a token for each dry run that is worked on.
+	rehearsals chan struct{}
 
 	tickets *auth.Tickets
+	codes   *auth.Codes
 	reads   *limits[string]
 	writes  *limits[string]
 	logins  *limits[netip.Prefix]
@@ -161,9 +176,11 @@ func New(opts Options) *API {
 		metrics: newMetrics(opts.Registerer),
 		frames:  newEncoder(),
 
-		platforms: &platforms{load: opts.Load},
+		platforms:  &platforms{load: opts.Load},
+		rehearsals: make(chan struct{}, maxDryRuns),
 
 		tickets: auth.NewTickets(),
+		codes:   auth.NewCodes(),
 		brake:   newBrake(),
 	}
 	everybody := rate.NewLimiter(rate.Inf, 0)
@@ -209,6 +226,9 @@ func (a *API) routes() {
 	a.keyRoutes()
 	a.platformRoutes()
 	a.imageRoutes()
+	a.limitsRoutes()
+	a.objectRoutes()
+	a.findingRoutes()
 	a.syncRoutes()
 	a.streamRoutes()
 	a.authRoutes()

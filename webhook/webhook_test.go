@@ -312,7 +312,10 @@ func newHouse(tb testing.TB, change ...func(*Options)) *house {
 		Images: images.New(images.Options{Platform: func() ([]schema.PlatformImage, []string) {
 			return h.fleet.Platform.Spec.Images, h.fleet.Platform.Spec.Registries
 		}}),
-		Hosts: []string{"example.com"}, // httptest's own
+		Objects: testObjects,
+		Fields:  testFields,
+		Confirm: h.hub.confirm,
+		Hosts:   []string{"example.com"}, // httptest's own
 		Schema: func(kind string) ([]byte, error) {
 			if kind != "container" {
 				return nil, schema.Errorf(schema.NotFound, "there is no kind %q", kind)

@@ -33,6 +33,7 @@ type Writing struct {
 	IdempotencyKey string `header:"Idempotency-Key" doc:"At most 200 printable characters. Calls with the same key make one commit and get the same answer." example:"9f1c2b7e"`
 	Wait           string `query:"wait" enum:"applied,ready" doc:"Answer when it is so, or with 202 when the time is over, or at once when somebody has to merge the change first."`
 	Timeout        string `query:"timeout" doc:"How long to wait at most, 60s when absent; 5m is the longest." example:"60s"`
+	DryRun         bool   `query:"dry_run" doc:"Check everything as for the change itself and answer 200 with what it would do; commit nothing."`
 }
 
 func (w *Writing) common() *Writing { return w }
@@ -66,7 +67,7 @@ type writeOutput struct {
 	Status   int
 	Location string `header:"Location" doc:"Where the operation can be read."`
 	ETag     string `header:"ETag" doc:"The hash of the file after the change."`
-	Body     Written
+	Body     any    // a Written, or a DryRun
 }
 
 // write adds a route that commits. The handler says what is to be done; B is
@@ -158,6 +159,9 @@ func (t *attempt) result() (mutation.Outcome, error) {
 func (a *API) commit(ctx context.Context, w *Writing, i *intent) (*writeOutput, error) {
 	caller, _ := auth.CallerOf(ctx)
 	i.actor = caller.Actor
+	if w.DryRun {
+		return a.rehearse(ctx, i)
+	}
 	digest := requestOf(ctx).digest(caller.User)
 	key := w.IdempotencyKey
 	if key == "" {
@@ -252,7 +256,7 @@ func (a *API) spaceGone(id schema.SpaceID) string {
 
 // follow answers with the operation, at once or when it is as far as asked for.
 func (a *API) follow(ctx context.Context, w *Writing, i *intent, made Commit, op schema.Operation, outcome mutation.Outcome) (*writeOutput, error) {
-	out := &writeOutput{Status: http.StatusAccepted, Body: Written{Commit: made.Revision}}
+	out, body := &writeOutput{Status: http.StatusAccepted}, Written{Commit: made.Revision}
 	if outcome.Hash != "" && !made.Repeated && !made.AwaitingReview {
 		out.ETag = strconv.Quote(outcome.Hash)
 	}
@@ -263,27 +267,29 @@ func (a *API) follow(ctx context.Context, w *Writing, i *intent, made Commit, op
 	}
 	if text := first(made.Trailers, trailerExpires); text != "" {
 		if at, err := time.Parse(time.RFC3339, text); err == nil {
-			out.Body.ExpirationTime = &at
+			body.ExpirationTime = &at
 		}
 	} else if made.Unchanged && !i.expires.IsZero() {
-		out.Body.ExpirationTime = &i.expires
+		body.ExpirationTime = &i.expires
 	}
-	if i.action == actionCreate && out.Body.ExpirationTime != nil {
-		out.Body.ID = op.Target
+	if i.action == actionCreate && body.ExpirationTime != nil {
+		body.ID = op.Target
 	}
-	out.Body.Operation = a.track(op)
-	if out.Body.Operation.State == schema.OperationAwaitingReview {
+	body.Operation = a.track(op)
+	if body.Operation.State == schema.OperationAwaitingReview {
 		// People take longer than a request should.
-		out.Body.Review = made.ReviewURL
+		body.Review = made.ReviewURL
+		out.Body = body
 		return out, nil
 	}
-	op, reached, err := a.waitFor(ctx, w, out.Body.Operation)
+	op, reached, err := a.waitFor(ctx, w, body.Operation)
 	if err != nil {
 		return nil, err
 	}
 	if reached {
 		out.Status = http.StatusOK
 	}
-	out.Body.Operation = op
+	body.Operation = op
+	out.Body = body
 	return out, nil
 }

@@ -41,6 +41,11 @@ func (c *committer) Do(ctx context.Context, change webhook.Change) (webhook.Comm
 	return commitOf(made), err
 }
 
+func (c *committer) Try(ctx context.Context, mutate func(webhook.Tree) error) (webhook.Trial, error) {
+	before, after, err := c.writer.Try(ctx, func(v *gitsync.View) error { return mutate(v) })
+	return webhook.Trial{Before: before, After: after}, err
+}
+
 func (c *committer) Operation(ctx context.Context, id string) (webhook.Commit, bool, error) {
 	made, ok, err := c.writer.Operation(ctx, id)
 	if err == nil && (!ok || made.Declined) {
@@ -50,7 +55,11 @@ func (c *committer) Operation(ctx context.Context, id string) (webhook.Commit, b
 }
 
 func (c *committer) History(ctx context.Context, query webhook.HistoryQuery) ([]webhook.Commit, schema.Revision, error) {
-	page, err := c.repo.Log(ctx, gitsync.LogOptions{Paths: query.Paths, Limit: query.Limit, After: query.After})
+	head, err := c.repo.Head(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	page, err := c.repo.Log(ctx, gitsync.LogOptions{From: head.Revision, Paths: query.Paths, Limit: query.Limit, After: query.After})
 	if err != nil {
 		return nil, "", err
 	}
@@ -60,8 +69,34 @@ func (c *committer) History(ctx context.Context, query webhook.HistoryQuery) ([]
 			Revision: made.Revision, Operation: first(made.Trailers[gitsync.OperationTrailer]), Trailers: made.Trailers,
 			Author: made.Author, Subject: made.Subject, Time: made.Time,
 		}
+		if query.Contents {
+			if commits[i].Contents, err = contents(head.Tree, made.Files); err != nil {
+				return nil, "", err
+			}
+		}
 	}
 	return commits, page.Next, nil
+}
+
+// maxContent is more than any document may have; a larger file says nothing
+// that can be read as one.
+const maxContent = 1 << 20
+
+// contents reads files by their hashes.
+func contents(tree schema.Tree, hashes map[string]string) (map[string][]byte, error) {
+	files := make(map[string][]byte, len(hashes))
+	for path, hash := range hashes {
+		content, err := tree.Blob(hash, maxContent)
+		if schema.CodeOf(err) == schema.Exceeded {
+			err = nil
+			content = []byte("# too large to be read\n")
+		}
+		if err != nil {
+			return nil, err
+		}
+		files[path] = content
+	}
+	return files, nil
 }
 
 func (c *committer) At(ctx context.Context, revision schema.Revision) (schema.Snapshot, error) {

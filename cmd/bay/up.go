@@ -113,7 +113,7 @@ func (a *app) upServer(ctx context.Context, c config, l listeners, text upText) 
 		if err := s.loop.Settled(ctx, ""); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		return a.printUp(s, text)
+		return a.printUp(ctx, s, text)
 	})
 	return group.Wait()
 }
@@ -132,7 +132,7 @@ type upText struct {
 	note  string
 }
 
-func (a *app) printUp(s *server, text upText) error {
+func (a *app) printUp(ctx context.Context, s *server, text upText) error {
 	token, err := text.login.token(s.guard)
 	if err != nil {
 		return err
@@ -144,6 +144,10 @@ func (a *app) printUp(s *server, text upText) error {
 			return err
 		}
 	}
+	page, err := text.login.page(ctx, s)
+	if err != nil {
+		return err
+	}
 	self, err := filepath.Abs(os.Args[0])
 	if err != nil {
 		return fmt.Errorf("name own program: %w", err)
@@ -153,6 +157,8 @@ func (a *app) printUp(s *server, text upText) error {
 		ssh = fmt.Sprintf("  ssh         %s ssh CONTAINER   at %s\n", os.Args[0], s.listeners.ssh.Addr())
 	}
 	return a.printf(`Bayplan is up.
+  console     %[11]s
+              good once, for a minute; then: %[1]s open%[2]s
   commands    %[1]s list%[2]s
   repository  git clone -c credential.helper='!%[3]s git-credential' %[4]s/git/fleet.git
   api         %[4]s/compute/containers   described at %[4]s/docs
@@ -160,5 +166,5 @@ func (a *app) printUp(s *server, text upText) error {
 %[10]s  token       %[6]s
   cluster     kubectl --kubeconfig %[7]s get pods -A -l app.kubernetes.io/managed-by=%[8]s
 %[9]s  stop        Ctrl-C; the next start finds everything
-`, os.Args[0], choose, self, s.url(), "ws"+s.url()[len("http"):], token, s.config.Cluster.Kubeconfig, schema.ManagedBy, text.note, ssh)
+`, os.Args[0], choose, self, s.url(), "ws"+s.url()[len("http"):], token, s.config.Cluster.Kubeconfig, schema.ManagedBy, text.note, ssh, page)
 }

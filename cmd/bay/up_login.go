@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -82,4 +83,14 @@ func (l upLogin) context(a *app, url string) (hint string, err error) {
 func (l upLogin) token(g *auth.Guard) (string, error) {
 	t, err := g.Login(auth.Login{App: upApp, Key: l.key, UID: upUser})
 	return t.Token, err
+}
+
+// page is the URL of the console, signed in.
+func (l upLogin) page(ctx context.Context, s *server) (string, error) {
+	t, err := s.guard.Login(auth.Login{App: upApp, Key: l.key, UID: upUser, Renewable: true})
+	if err != nil {
+		return "", err
+	}
+	code, err := s.api.SignIn(ctx, t.Token)
+	return consoleURL(s.url(), code), err
 }
