@@ -18,7 +18,7 @@ import (
 
 // How long what is asked of a running container may take.
 const (
-	askTimeout = 25 * time.Second
+	askTimeout = 20 * time.Second
 	// bodyStall is how long an upload may stand still.
 	bodyStall = 30 * time.Second
 )

@@ -104,13 +104,18 @@ func (a *API) collect(ctx context.Context, in *execInput) (*execOutput, error) {
 		return nil, err
 	}
 	defer a.streams.leave(p)
+	p.outlive()
 	timed, cancel := context.WithTimeoutCause(ctx, limit, errTimeOver)
 	defer cancel()
 	stdout, stderr := &kept{limit: maxOutput}, &kept{limit: maxOutput}
 	start := time.Now()
 	exit, err := a.opts.Access.Exec(timed, id, into.Exec{Command: in.Body.Command, Stdin: stdin, Stdout: stdout, Stderr: stderr})
 	over := err != nil && errors.Is(context.Cause(timed), errTimeOver)
-	a.audit(request, sessionExec, id, "duration", time.Since(start), "exit", exit.Code, "err", err)
+	outcome := []any{"duration", time.Since(start), "err", err}
+	if err == nil {
+		outcome = append(outcome, "exit", exit.Code)
+	}
+	a.audit(request, sessionExec, id, outcome...)
 	switch {
 	case over:
 	case err != nil && ctx.Err() != nil:

@@ -83,3 +83,26 @@ func TestExecEndsWhenTheRightDoes(t *testing.T) {
 		t.Errorf("took %s", took)
 	}
 }
+
+// A command that has a time of its own outlasts its caller's token, as long as
+// nobody takes that back.
+func TestExecOutlastsTheToken(t *testing.T) {
+	h := newGuardedHouse(t, time.Minute)
+	h.shortened(t, 300*time.Millisecond)
+	w := h.as(t, "alice.console", http.MethodPost, insideWeb+"/exec", `{"command":["sh","-c","sleep 1; echo done"]}`)
+	if got := decode[ExecResult](t, w); w.Code != http.StatusOK || got.Stdout != "done\n" {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	h.follow(t)
+	go func() {
+		for h.inside.Running() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		h.write(t, testApps()+"revoked: [{user: alice}]")
+	}()
+	start := time.Now()
+	wantProblem(t, h.as(t, "alice.console", http.MethodPost, insideWeb+"/exec", `{"command":["sleep","60"]}`), http.StatusUnauthorized, "unauthenticated")
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %s", took)
+	}
+}

@@ -43,6 +43,14 @@ func (p *place) onCut(f func()) {
 // sees reports whether the stream's caller sees what is this user's.
 func (p *place) sees(u schema.User) bool { return p.caller.Load().Sees(u) }
 
+// outlive lets what has an end of its own go on when its caller's token has
+// ended. One that is taken back still ends it.
+func (p *place) outlive() {
+	c := *p.caller.Load()
+	c.Expires = time.Time{}
+	p.caller.Store(&c)
+}
+
 // expel ends the stream, and its connection after a moment.
 func (p *place) expel(why error, after time.Duration) {
 	p.end(why)

@@ -46,6 +46,9 @@ func (a *API) transfer(w http.ResponseWriter, r *http.Request, t *transfer, run 
 		return
 	}
 	defer a.streams.leave(p)
+	if t.kind == sessionFiles {
+		p.outlive()
+	}
 	t.w, t.body, t.control, t.stall = w, r.Body, http.NewResponseController(w), a.streams.pace.stall
 	p.onCut(func() {
 		// A writer without a connection, as in tests, has no deadlines to set.
