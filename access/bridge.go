@@ -55,12 +55,14 @@ func (a *Access) bridge(ctx context.Context, id schema.ContainerID, t Target, po
 	go func() {
 		defer close(b.over)
 		complaints := &head{limit: maxPreamble}
-		exit, err := a.run(life, t, &call{
-			Exec:      Exec{Command: shell(bridgeScript, strconv.Itoa(port)), Stdin: in, Stdout: out, Stderr: complaints},
-			announces: true,
+		err := guarded(func() (err error) {
+			b.exit, err = a.run(life, t, &call{
+				Exec:      Exec{Command: shell(bridgeScript, strconv.Itoa(port)), Stdin: in, Stdout: out, Stderr: complaints},
+				announces: true,
+			})
+			return err
 		})
-		b.exit = exit
-		if err == nil && exit.Code != 0 {
+		if err == nil && b.exit.Code != 0 {
 			err = schema.Errorf(schema.Unavailable, "container %s: port %d: %s", id, port, firstLine(complaints.String()))
 		}
 		_ = in.CloseWithError(net.ErrClosed)

@@ -1,8 +1,6 @@
 package access
 
 import (
-	"bytes"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,27 +8,53 @@ import (
 // announcement begins a line that is ours among a command's errors. The first
 // says which process the command is, by its number within the container, which
 // is how a signal finds it later; or why there is none. The second, which only a
-// command with input has, says that it has ended.
+// command with input has, says that it has ended, and with which code.
 const (
 	announcement = "\x01bayplan:"
-	ended        = "end"
+	ended        = announcement + "end "
+	// heardOf is what a terminal's shell waits for when it has said so.
+	heardOf = announcement + "heard"
 )
 
 // announce says which process a command will be, and becomes it. Nothing else
 // of the shell is left, and it does not read the arguments.
-const announce = announceCheck + `exec "$@"`
+const announce = announceCheck + announceItself + `exec "$@"`
 
 // announceInput does the same for a command with input, but stays behind to
 // read what the command has left of it: containerd waits for ever for somebody
 // to do so, and what is unread when a connection is closed makes TCP throw away
 // the exit code on its way to us. The traps let the shell outlive a signal to
 // both, and its own words about that are nobody's business.
-const announceInput = announceCheck + `exec 3>&2 2>/dev/null
+const announceInput = announceCheck + announceItself + `exec 3>&2 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
 (exec "$@" 2>&3 3>&-)
 c=$?
-echo "` + announcement + ended + `" >&3
+echo "` + ended + `$c" >&3
 cat >/dev/null || while read -r line; do :; done
+exit $c`
+
+// announceTerminal does it on a terminal, where the input has no end: who stays
+// behind waits for a word of ours. Whatever we write when nobody is there any
+// more makes those in between drop all that is on its way to us, the exit code
+// and the last of the output. The command gets a process of its own, which may
+// take the terminal and its group as a shell does, and says both numbers.
+const announceTerminal = announceCheck + `exec 3>&2 2>/dev/null
+trap bayplan_cut=y HUP TERM
+trap : INT QUIT USR1 USR2 ALRM PIPE
+(exec sh -c 'echo "` + announcement + `$0 $$"; exec "$@"' "$$" "$@" 2>&3 3>&-)
+c=$? n=20 t='-t 1'
+trap '' TTIN TTOU
+echo "` + ended + `$c"
+(read -r $t line) </dev/null
+[ $? -le 1 ] || t=
+while [ -z "$bayplan_cut" ] && [ $n -gt 0 ]; do
+	if read -r $t line; then
+		case $line in *` + heardOf + `) break ;; esac
+	else
+		n=$((n - 1))
+		sleep 0.1 || sleep 1
+	fi
+done
 exit $c`
 
 const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/dev/null 2>&1 ;; esac; then :; else
@@ -38,7 +62,9 @@ const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/d
 	exit 127
 fi
 case $1 in */*) test -x "$1" ;; esac || { echo "` + announcement + `permission denied" >&2; exit 126; }
-echo "` + announcement + `$$" >&2
+`
+
+const announceItself = `echo "` + announcement + `$$" >&2
 `
 
 // unescape takes the arguments to be as escape made them. Kubernetes passes
@@ -86,11 +112,26 @@ func shell(text string, arguments ...string) []string {
 	return append([]string{"sh", "-c", text, "sh"}, arguments...)
 }
 
+// manner is how a command is announced.
+type manner int
+
+const (
+	// once says only that it begins; there is no input, or nobody to read it.
+	once manner = iota
+	// withInput says that it has ended, too, and so does onTerminal.
+	withInput
+	onTerminal
+)
+
 // announced is the command line that announces the command.
-func announced(command []string, input bool) []string {
+func announced(command []string, how manner) []string {
 	text := announce
-	if input {
+	switch how {
+	case once:
+	case withInput:
 		text = announceInput
+	case onTerminal:
+		text = announceTerminal
 	}
 	for _, argument := range command {
 		if !utf8.ValidString(argument) {
@@ -100,133 +141,41 @@ func announced(command []string, input bool) []string {
 	return shell(text, command...)
 }
 
-// process is what a command has announced.
-type process struct {
-	// number is 0 when it hasn't, and why says what keeps it from running.
-	number int
-	why    string
-	// ended is true when it has said so.
-	ended bool
+// groupsOf are the process group of process $1 and that in the foreground of its
+// terminal, or -1. The numbers of /proc/<process>/stat behind the name in brackets
+// are: state, parent, group, session, terminal, foreground group.
+const groupsOf = `groups() {
+	read -r stat 2>/dev/null <"/proc/$1/stat" || return
+	set -- ${stat##*) }
+	echo "$3 $6"
 }
-
-// maxPreamble bounds what a shell may complain of before the announcement.
-const maxPreamble = 4 << 10
-
-// stage is which announcement is waited for.
-type stage int
-
-const (
-	starting stage = iota
-	ending
-	silent
-)
-
-// announcements takes the announcements out of what it is given.
-type announcements struct {
-	stage stage
-	// input is true for a command that announces its end too.
-	input bool
-	// held is what may be the beginning of an announcement.
-	held []byte
-}
-
-// filter returns what of the data is to be passed on, and what was announced in
-// it. It keeps nothing of data itself.
-func (f *announcements) filter(data []byte) ([]byte, *process) {
-	if f.stage == silent {
-		return data, nil
-	}
-	f.held = append(f.held, data...)
-	var out []byte
-	var p *process
-	if f.stage == starting {
-		before, rest, begun := bytes.Cut(f.held, []byte(announcement))
-		text, after, complete := bytes.Cut(rest, []byte("\n"))
-		switch {
-		case begun && complete:
-			p = parseProcess(string(bytes.TrimSuffix(text, []byte("\r"))))
-			out, f.held, f.stage = append(out, before...), after, silent
-			if f.input && p.number > 0 {
-				f.stage = ending
-			}
-		case len(f.held) > maxPreamble:
-			f.stage = silent
-		default:
-			return nil, nil
-		}
-	}
-	if f.stage == ending {
-		const end = announcement + ended + "\n"
-		before, after, found := bytes.Cut(f.held, []byte(end))
-		if !found {
-			keep := overlap(f.held, end)
-			out = append(out, f.held[:len(f.held)-keep]...)
-			f.held = append([]byte(nil), f.held[len(f.held)-keep:]...)
-			return out, p
-		}
-		if p == nil {
-			p = &process{}
-		}
-		p.ended = true
-		out, f.held, f.stage = append(out, before...), after, silent
-	}
-	return append(out, f.flush()...), p
-}
-
-// overlap is how many bytes at the end of data could begin the word.
-func overlap(data []byte, word string) int {
-	for n := min(len(data), len(word)-1); n > 0; n-- {
-		if string(data[len(data)-n:]) == word[:n] {
-			return n
-		}
-	}
-	return 0
-}
-
-// flush returns what was held back, and holds back no more.
-func (f *announcements) flush() []byte {
-	held := f.held
-	f.held, f.stage = nil, silent
-	return held
-}
-
-func parseProcess(text string) *process {
-	number, err := strconv.Atoi(text)
-	if err != nil || number <= 0 {
-		return &process{why: text}
-	}
-	return &process{number: number}
-}
-
-// foreground finds the process group that is in the foreground of the
-// command's terminal, or that of the command itself where it has none. The
-// numbers of /proc/<process>/stat behind the name in brackets are: state,
-// parent, group, session, terminal, foreground group.
-const foreground = `g=$1
-if read -r s 2>/dev/null <"/proc/$1/stat"; then
-	t=${s##*) }
-	set -- "$1" "$2" $t
-	case $8 in '' | -* | 0) ;; *) g=$8 ;; esac
-fi
 `
 
-// send sends signal $2 to what process $1 has in the foreground.
-const send = foreground + `kill -"$2" -"$g" 2>/dev/null || kill -"$2" "$1"`
+// send sends signal $2 to what process $1 has in the foreground, or its group.
+const send = groupsOf + `g=$(groups "$1") f=${g#* }
+case $f in '' | -* | 0) f=$1 ;; esac
+kill -"$2" -"$f" 2>/dev/null || kill -"$2" "$1"`
 
-// stop hangs up as a terminal does that is switched off, asks to end, and after
-// two seconds insists. What has left the command's process group goes on.
-const stop = foreground + `for signal in HUP CONT TERM; do
-	kill -$signal -"$g" 2>/dev/null
-	[ "$g" = "$1" ] || kill -$signal -"$1" 2>/dev/null
+// stop hangs up on process $2 as a terminal does that is switched off, asks to
+// end, and after two seconds insists, and on process $1, which has stayed
+// behind for it and may be the same. What has left the process groups goes on.
+const stop = groupsOf + `all=
+for g in $(groups "$2") "$1"; do
+	case " $all " in *" $g "*) ;; *) [ "$g" -le 1 ] || all="$all $g" ;; esac
 done
+for signal in HUP CONT TERM; do
+	for g in $all; do kill -$signal -"$g" 2>/dev/null; done
+done
+alive() { kill -0 "$1" 2>/dev/null || kill -0 "$2" 2>/dev/null; }
 n=20
-while [ "$n" -gt 0 ] && kill -0 "$1" 2>/dev/null; do
+while [ "$n" -gt 0 ] && alive "$@"; do
 	sleep 0.1 2>/dev/null || { sleep 1; n=$((n - 9)); }
 	n=$((n - 1))
 done
-kill -0 "$1" 2>/dev/null || exit 0
-kill -KILL -"$g" 2>/dev/null
-kill -KILL -"$1" 2>/dev/null || kill -KILL "$1" 2>/dev/null || :`
+alive "$@" || exit 0
+for g in $all; do kill -KILL -"$g" 2>/dev/null; done
+kill -KILL "$1" 2>/dev/null
+kill -KILL "$2" 2>/dev/null || :`
 
 // signals are those that may be sent, by number.
 var signals = map[int]string{ //nolint:gochecknoglobals // a table

@@ -103,10 +103,12 @@ func (f *Files) Read(ctx context.Context, name string, offset, length int64) (io
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = w.CloseWithError(f.sh(ctx, script{
-			text: readScript, path: name,
-			arguments: []string{name, strconv.FormatInt(offset, 10), strconv.FormatInt(length, 10)},
-		}, nil, w))
+		_ = w.CloseWithError(guarded(func() error {
+			return f.sh(ctx, script{
+				text: readScript, path: name,
+				arguments: []string{name, strconv.FormatInt(offset, 10), strconv.FormatInt(length, 10)},
+			}, nil, w)
+		}))
 	}()
 	c := &Content{text: bufio.NewReaderSize(r, copySize), name: name, close: func() {
 		cancel()

@@ -8,6 +8,8 @@ import (
 	"io"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"bayplan.dev/schema"
 )
 
@@ -58,7 +60,7 @@ func (a *Access) follow(ctx context.Context, id schema.ContainerID, o Logs) (io.
 	}
 	go func() {
 		defer cancel()
-		_ = w.CloseWithError(f.run(ctx, stream))
+		_ = w.CloseWithError(guarded(func() error { return f.run(ctx, stream) }))
 	}()
 	return followed{r, cancel}, nil
 }
@@ -84,8 +86,8 @@ func (f *follower) open(ctx context.Context) (io.ReadCloser, error) {
 	}
 	stream, err := f.access.logStream(ctx, t, o)
 	if err != nil {
-		if waiting(err) || gone(err) {
-			return nil, nil //nolint:nilnil // as above
+		if apierrors.IsBadRequest(err) || gone(err) {
+			return nil, nil //nolint:nilnil // its kubelet has none just now
 		}
 		return nil, f.access.wrapLogs(f.id, t, err)
 	}

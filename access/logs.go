@@ -1,8 +1,11 @@
 package access
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"io"
+	"regexp"
 	"strings"
 	"time"
 
@@ -19,7 +22,8 @@ type Logs struct {
 	// Follow goes on with what comes, through restarts and new Pods, until the
 	// container is stopped or deleted.
 	Follow bool
-	// Previous is the run before the last restart; it can't be followed.
+	// Previous is the run before the last restart, and before the one to come
+	// while the container is down; it can't be followed.
 	Previous bool
 	// Timestamps begins each line with its time, in RFC 3339 with nanoseconds.
 	Timestamps bool
@@ -50,11 +54,53 @@ func (a *Access) Logs(ctx context.Context, id schema.ContainerID, o Logs) (io.Re
 	if t.Pod == "" {
 		return nil, schema.Errorf(schema.Conflict, "container %s has written nothing yet: %s", id, t.Down)
 	}
-	stream, err := a.logStream(ctx, t, o)
-	if err != nil {
-		return nil, a.wrapLogs(id, t, err)
+	previous := o.Previous
+	for start := time.Now(); ; {
+		stream, err := a.logStream(ctx, t, o)
+		if err != nil {
+			return nil, a.wrapLogs(id, t, err)
+		}
+		text := bufio.NewReader(stream)
+		if !mislaid(text) {
+			return peeked{text, stream}, nil
+		}
+		_ = stream.Close()
+		if time.Since(start) > settling {
+			return nil, schema.Errorf(schema.NotFound, "container %s: its node keeps no log of that run", id)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, a.wrap(id, ctx.Err())
+		case <-time.After(eager):
+		}
+		if t, err = a.locate(id); err != nil {
+			return nil, err
+		}
+		o.Previous = previous && t.Down == ""
 	}
-	return stream, nil
+}
+
+// peeked is a stream whose beginning was looked at.
+type peeked struct {
+	io.Reader
+	io.Closer
+}
+
+const (
+	// settling is how long a kubelet may take to know which run is the last one.
+	settling = 5 * time.Second
+	// maxMislaid bounds what it says until then, in bytes.
+	maxMislaid = 200
+)
+
+var mislaidWords = regexp.MustCompile(`^unable to retrieve container logs for [a-z0-9.-]+://[0-9a-f]+$`)
+
+// mislaid says whether the kubelet looks for a run that it has cleared away:
+// when one ends, that before it goes at once, and out of its status some ten
+// seconds later. It says so in the place of the log, with the status 200.
+func mislaid(log *bufio.Reader) bool {
+	text, err := log.Peek(maxMislaid)
+	return errors.Is(err, io.EOF) && mislaidWords.Match(text)
 }
 
 func (a *Access) logStream(ctx context.Context, t Target, o Logs) (io.ReadCloser, error) {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"path"
 	"strings"
@@ -72,16 +73,14 @@ func (f *Files) Unpack(ctx context.Context, dir string, r io.Reader) error {
 	}
 	in, out := io.Pipe()
 	go func() {
-		buffered := bufio.NewWriterSize(out, copySize)
-		a := &archive{from: tar.NewReader(r), to: tar.NewWriter(buffered), strict: true}
-		err := a.copy()
-		if err == nil {
-			err = a.to.Close()
-		}
-		if err == nil {
-			err = buffered.Flush()
-		}
-		_ = out.CloseWithError(err)
+		_ = out.CloseWithError(guarded(func() error {
+			buffered := bufio.NewWriterSize(out, copySize)
+			a := &archive{from: tar.NewReader(r), to: tar.NewWriter(buffered), strict: true}
+			if err := a.copy(); err != nil {
+				return err
+			}
+			return errors.Join(a.to.Close(), buffered.Flush())
+		}))
 	}()
 	err = f.sh(ctx, script{text: unpackScript, path: dir, arguments: []string{dir}}, in, nil)
 	_ = in.CloseWithError(errEnough)

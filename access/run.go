@@ -31,9 +31,16 @@ type call struct {
 	sized bool
 }
 
-// input says whether what is left of the command's input must be read after it.
-// On a terminal nobody can tell where that ends.
-func (c *call) input() bool { return c.Stdin != nil && !c.TTY }
+// manner is how the command is to be announced.
+func (c *call) manner() manner {
+	switch {
+	case c.Stdin == nil:
+		return once
+	case c.TTY:
+		return onTerminal
+	}
+	return withInput
+}
 
 // command is a call that runs.
 type command struct {
@@ -48,6 +55,9 @@ type command struct {
 	started chan struct{}
 	once    sync.Once
 	process process
+	// ended is closed when the command has said that it has, with code.
+	ended chan struct{}
+	code  int
 	// inputs guards the writing of the input, which is over only once.
 	inputs    sync.Mutex
 	inputOver bool
@@ -57,7 +67,7 @@ type command struct {
 func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
 	line := what.Command
 	if what.announces {
-		line = announced(line, what.input())
+		line = announced(line, what.manner())
 	}
 	p, err := a.open(ctx, t, line, wanted{stdin: what.Stdin != nil, tty: what.TTY})
 	if err != nil {
@@ -65,14 +75,14 @@ func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
 	}
 	ctx, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	c := &command{call: what, access: a, target: t, pipes: p, abort: abort, started: make(chan struct{})}
+	c := &command{call: what, access: a, target: t, pipes: p, abort: abort, started: make(chan struct{}), ended: make(chan struct{})}
 	if !what.announces {
 		c.start(process{})
 	}
 	stopped := make(chan struct{})
 	alive := context.AfterFunc(ctx, func() {
 		defer close(stopped)
-		c.stop(ctx)
+		c.beside(func() { c.stop(ctx) })
 	})
 	outcome, told := c.copy(ctx)
 	c.gate.shut()
@@ -90,6 +100,9 @@ func (a *Access) run(ctx context.Context, t Target, what *call) (Exit, error) {
 		return exitFrom(outcome)
 	}
 	c.stop(ctx)
+	if c.TTY && isClosed(c.ended) {
+		return exitOf(c.code), nil // it came behind all that was written
+	}
 	return Exit{}, schema.Errorf(schema.Unavailable, "the connection was lost before the command's end was known")
 }
 
@@ -101,24 +114,28 @@ func (c *command) copy(ctx context.Context) ([]byte, bool) {
 	if c.TTY {
 		announcing = c.pipes.stdout
 	}
-	outputs.Go(func() { c.output(c.Stdout, c.pipes.stdout, announcing == c.pipes.stdout) })
+	outputs.Go(func() {
+		c.beside(func() { c.output(c.Stdout, c.pipes.stdout, announcing == c.pipes.stdout) })
+	})
 	if c.pipes.stderr != nil {
-		outputs.Go(func() { c.output(c.Stderr, c.pipes.stderr, announcing == c.pipes.stderr) })
+		outputs.Go(func() {
+			c.beside(func() { c.output(c.Stderr, c.pipes.stderr, announcing == c.pipes.stderr) })
+		})
 	}
 	ctx, done := context.WithCancel(ctx)
 	if c.pipes.stdin != nil {
-		go c.sendInput(ctx)
+		go c.beside(func() { c.sendInput(ctx) })
 	}
 	if c.pipes.resize != nil {
-		others.Go(func() { c.resize(ctx) })
+		others.Go(func() { c.beside(func() { c.resize(ctx) }) })
 	}
-	others.Go(func() { c.signal(ctx) })
+	others.Go(func() { c.beside(func() { c.signal(ctx) }) })
 	var outcome []byte
 	var err error
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		outcome, err = io.ReadAll(io.LimitReader(c.pipes.outcome, maxOutcome))
+		c.beside(func() { outcome, err = io.ReadAll(io.LimitReader(c.pipes.outcome, maxOutcome)) })
 	}()
 	outputs.Wait()
 	if c.Stdin != nil {
@@ -130,6 +147,17 @@ func (c *command) copy(ctx context.Context) ([]byte, bool) {
 	done()
 	others.Wait()
 	return outcome, err == nil && len(outcome) > 0
+}
+
+// beside runs a part of the command's life; what breaks it ends the command.
+func (c *command) beside(run func()) {
+	err := guarded(func() error {
+		run()
+		return nil
+	})
+	if err != nil {
+		c.abort(err)
+	}
 }
 
 // start makes known which process the command is.
@@ -145,7 +173,7 @@ func (c *command) output(to io.Writer, from io.Reader, announcing bool) {
 	if to == nil {
 		to = io.Discard
 	}
-	filter := announcements{input: c.input()}
+	filter := announcements{how: c.manner()}
 	if !announcing || !c.announces {
 		filter.stage = silent
 	}
@@ -179,9 +207,36 @@ func (c *command) heard(filter *announcements, data []byte) []byte {
 		c.start(*p)
 	}
 	if p != nil && p.ended {
-		go c.endInput()
+		c.code = p.code
+		close(c.ended)
+		go c.beside(c.leave)
 	}
 	return data
+}
+
+// leave lets the shell go that has stayed behind the command, and writes
+// nothing more.
+func (c *command) leave() {
+	if !c.TTY {
+		c.endInput()
+		return
+	}
+	time.AfterFunc(reckoning, c.pipes.cut)
+	c.inputs.Lock()
+	defer c.inputs.Unlock()
+	if !c.inputOver {
+		c.inputOver = true
+		_, _ = c.pipes.stdin.Write([]byte(heardOf + "\n"))
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // sendInput copies what the command reads, once it is there to read it.
@@ -237,6 +292,8 @@ func (c *command) resize(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
+			return
+		case <-c.ended:
 			return
 		case size, open := <-c.Resize:
 			if !open {

@@ -71,7 +71,8 @@ mv -f "$1" "$2"`
 [ -L "$1" ] || ls -d "$1" >/dev/null || exit 1
 rm -f "$1"`
 
-	removeAllScript = `rm -rf "$1"`
+	// busybox's rm says nothing of a directory that it can't look into.
+	removeAllScript = `rm -rf "$1" || { ls -R "$1" >/dev/null; exit 1; }`
 
 	chmodScript = `chmod "$2" "$1"`
 
@@ -115,7 +116,7 @@ func (f *Files) read(ctx context.Context, s script, take func(io.Reader) error) 
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := f.sh(ctx, s, nil, w)
+		err := guarded(func() error { return f.sh(ctx, s, nil, w) })
 		_ = w.CloseWithError(err)
 		done <- err
 	}()

@@ -70,8 +70,8 @@ func (s localShell) command(ctx context.Context, line []string) *exec.Cmd {
 func (s localShell) files() *Files {
 	id := schema.ContainerID{Space: schema.SpaceID{User: "alice", Name: "web"}, Name: "web"}
 	return &Files{id: id, run: func(ctx context.Context, call *call) (Exit, error) {
-		c := s.command(ctx, announced(call.Command, call.input()))
-		filter := announcements{input: call.input()}
+		c := s.command(ctx, announced(call.Command, call.manner()))
+		filter := announcements{how: call.manner()}
 		input := &watched{r: call.Stdin}
 		c.Stdout = call.Stdout
 		if call.Stdin != nil {
@@ -125,7 +125,7 @@ func (w *watched) Read(p []byte) (int, error) {
 func TestAnnounced(t *testing.T) {
 	inShells(t, func(t *testing.T, sh localShell) {
 		t.Helper()
-		for _, input := range []bool{false, true} {
+		for _, how := range []manner{once, withInput} {
 			for name, test := range map[string]struct {
 				command        []string
 				stdin          string
@@ -147,7 +147,7 @@ func TestAnnounced(t *testing.T) {
 				"our words":  {command: []string{"sh", "-c", "printf '\\001bayplan' >&2; printf '\\001bayplan:x' >&2"}, stderr: "\x01bayplan\x01bayplan:x"},
 			} {
 				t.Run(name, func(t *testing.T) {
-					c := sh.command(t.Context(), announced(test.command, input))
+					c := sh.command(t.Context(), announced(test.command, how))
 					var stdout, stderr strings.Builder
 					c.Stdin, c.Stdout, c.Stderr = strings.NewReader(test.stdin), &stdout, &stderr
 					err := c.Run()
@@ -157,7 +157,7 @@ func TestAnnounced(t *testing.T) {
 					if got := c.ProcessState.ExitCode(); got != test.code && (test.code < 128 || got != -1) {
 						t.Errorf("code %d, want %d; stderr %q", got, test.code, stderr.String())
 					}
-					filter := announcements{input: input}
+					filter := announcements{how: how}
 					heard, p := filter.filter([]byte(stderr.String()))
 					heard = append(heard, filter.flush()...)
 					switch {
@@ -167,8 +167,8 @@ func TestAnnounced(t *testing.T) {
 						t.Errorf("announced %q, want %q", p.why, test.why)
 					case test.why == "" && p.number != c.Process.Pid:
 						t.Errorf("process %d, want %d", p.number, c.Process.Pid)
-					case p.ended != (input && test.why == ""):
-						t.Errorf("ended %v with input %v", p.ended, input)
+					case p.ended != (how == withInput && test.why == "") || p.ended && p.code != test.code:
+						t.Errorf("ended %v with %d in manner %d", p.ended, p.code, how)
 					}
 					if got := stdout.String(); got != test.stdout {
 						t.Errorf("stdout %q, want %q", got, test.stdout)
@@ -187,8 +187,8 @@ func TestAnnounced(t *testing.T) {
 func TestSignalledCommandTellsItsCode(t *testing.T) {
 	inShells(t, func(t *testing.T, sh localShell) {
 		t.Helper()
-		for _, input := range []bool{false, true} {
-			c := sh.command(t.Context(), announced([]string{"sh", "-c", "trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.1; done"}, input))
+		for _, how := range []manner{once, withInput} {
+			c := sh.command(t.Context(), announced([]string{"sh", "-c", "trap 'echo term; exit 5' TERM; echo ready; while :; do sleep 0.1; done"}, how))
 			c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 			var stderr strings.Builder
 			c.Stdin, c.Stderr = strings.NewReader(""), &stderr
@@ -209,11 +209,11 @@ func TestSignalledCommandTellsItsCode(t *testing.T) {
 			}
 			rest, err := io.ReadAll(lines)
 			if err != nil || string(rest) != "term\n" {
-				t.Errorf("input %v: the command says %q, error %v", input, rest, err)
+				t.Errorf("manner %d: the command says %q, error %v", how, rest, err)
 			}
 			_ = c.Wait()
 			if got := c.ProcessState.ExitCode(); got != 5 {
-				t.Errorf("input %v: code %d, want 5; stderr %q", input, got, stderr.String())
+				t.Errorf("manner %d: code %d, want 5; stderr %q", how, got, stderr.String())
 			}
 		}
 	})
@@ -225,7 +225,7 @@ func TestStopEndsTheGroup(t *testing.T) {
 	inShells(t, func(t *testing.T, sh localShell) {
 		t.Helper()
 		file := filepath.Join(t.TempDir(), "left")
-		line := announced([]string{"sh", "-c", `trap : HUP TERM; setsid sh -c 'echo $$ >"$0"; exec sleep 60' "` + file + `" & sleep 61 & echo $!; while :; do sleep 1; done`}, false)
+		line := announced([]string{"sh", "-c", `trap : HUP TERM; setsid sh -c 'echo $$ >"$0"; exec sleep 60' "` + file + `" & sleep 61 & child=$!; while [ ! -s "` + file + `" ]; do sleep 0.1; done; echo $child; while :; do sleep 1; done`}, once)
 		c := sh.command(t.Context(), line)
 		c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		stdout, err := c.StdoutPipe()
@@ -244,7 +244,8 @@ func TestStopEndsTheGroup(t *testing.T) {
 			t.Fatal(err)
 		}
 		go c.Wait()
-		if out, err := sh.command(t.Context(), shell(stop, strconv.Itoa(c.Process.Pid))).CombinedOutput(); err != nil {
+		pid := strconv.Itoa(c.Process.Pid)
+		if out, err := sh.command(t.Context(), shell(stop, pid, pid)).CombinedOutput(); err != nil {
 			t.Errorf("stop: %v: %s", err, out)
 		}
 		for _, pid := range []int{c.Process.Pid, child} {
@@ -279,58 +280,4 @@ func alive(pid int) bool {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return true
-}
-
-// The announcements are found however the text is cut, and nothing else is lost.
-func TestAnnouncementsInPieces(t *testing.T) {
-	const text = "sh: warning\n" + announcement + "42\nfirst\x01bayplan:enx " + announcement + ended + "\n last" + announcement + "7\n"
-	const want = "sh: warning\nfirst\x01bayplan:enx  last" + announcement + "7\n"
-	for size := 1; size <= len(text); size++ {
-		f := announcements{input: true}
-		var heard []byte
-		var got process
-		for rest := text; rest != ""; {
-			n := min(size, len(rest))
-			out, p := f.filter([]byte(rest[:n]))
-			heard, rest = append(heard, out...), rest[n:]
-			if p != nil {
-				got.number = max(got.number, p.number)
-				got.ended = got.ended || p.ended
-			}
-		}
-		heard = append(heard, f.flush()...)
-		if string(heard) != want || got != (process{number: 42, ended: true}) {
-			t.Errorf("in pieces of %d: %q, %+v", size, heard, got)
-		}
-	}
-}
-
-func TestAnnouncementsGiveUp(t *testing.T) {
-	f := announcements{}
-	text := strings.Repeat("x", maxPreamble+1)
-	if out, p := f.filter([]byte(text)); string(out) != text || p != nil || f.stage != silent {
-		t.Errorf("%d bytes, %+v, stage %d; want all of them", len(out), p, f.stage)
-	}
-}
-
-func FuzzAnnouncements(f *testing.F) {
-	f.Add([]byte("warning\n"+announcement+"42\nx"+announcement+"end\ny"), 3)
-	f.Add([]byte(announcement+"not found\n"), 1)
-	f.Add([]byte(announcement+announcement+"-1\n\x01bayplan:en"), 7)
-	f.Fuzz(func(t *testing.T, text []byte, size int) {
-		size = max(1, size)
-		whole, pieces := announcements{input: true}, announcements{input: true}
-		want, _ := whole.filter(bytes.Clone(text))
-		want = append(want, whole.flush()...)
-		var got []byte
-		for rest := text; len(rest) > 0; {
-			n := min(size, len(rest))
-			out, _ := pieces.filter(bytes.Clone(rest[:n]))
-			got, rest = append(got, out...), rest[n:]
-		}
-		got = append(got, pieces.flush()...)
-		if len(text) <= maxPreamble && !bytes.Equal(got, want) {
-			t.Errorf("in pieces of %d: %q, want %q", size, got, want)
-		}
-	})
 }

@@ -45,14 +45,22 @@ func (c *command) stop(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mercy)
 	defer cancel()
-	c.ask(ctx, stop, strconv.Itoa(c.process.number))
+	for !c.ask(ctx, stop, strconv.Itoa(c.process.behind), strconv.Itoa(c.process.number)) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(eager): // what has cut us off may be over
+		}
+	}
 }
 
-// ask runs a few lines of shell in the container. That the process is gone
-// meanwhile is as good as if they had worked.
-func (c *command) ask(ctx context.Context, text string, arguments ...string) {
+// ask runs a few lines of shell in the container, and says whether they ran, or
+// the container is gone. That the process is gone meanwhile is as good as if
+// they had worked.
+func (c *command) ask(ctx context.Context, text string, arguments ...string) bool {
 	exit, err := c.access.run(ctx, c.target, &call{Exec: Exec{Command: shell(text, arguments...)}})
 	if err != nil || exit.Code != 0 {
 		c.access.log.DebugContext(ctx, "process not reached", "namespace", c.target.Namespace, "pod", c.target.Pod, "code", exit.Code, "err", err)
 	}
+	return err == nil || gone(err)
 }
