@@ -125,6 +125,10 @@ func code(s string) string {
 	return fence + s + fence
 }
 
+// Code is a text of at most 400 characters as Markdown's code span, where a forge
+// takes nothing for a mention, a link or HTML.
+func Code(text string) string { return code(text) }
+
 // longestRun counts the backticks of the longest run.
 func longestRun(s string) int {
 	longest, run := 0, 0

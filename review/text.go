@@ -39,6 +39,9 @@ func shown(s string) string {
 	return b.String()
 }
 
+// Line is a text as one printable line.
+func Line(text string) string { return shown(strings.ReplaceAll(text, "\n", " ")) }
+
 func plainText(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
