@@ -11,6 +11,7 @@ const pause = 400; // ms
 
 export class Form {
   #api; #actions; #session; #store;
+  #dialog = null; #parts = {}; #inputs = {};
   #timer = 0; #check = null; #presets = [];
 
   constructor({ api, actions, session, store }) {

@@ -1,5 +1,6 @@
-// A list of rows of one height, of which only those in sight exist. It knows
-// nothing of containers: who uses it draws the rows.
+// A list of rows of which only those in sight exist. It knows nothing of
+// containers: who uses it draws the rows. Rows have one of two heights, which the
+// style decides: --row, and --heading for those that are headings.
 
 import { attr, h } from './dom.js';
 
@@ -14,10 +15,13 @@ export class Grid {
   #rows = [];
   #drawn = new Map();
   #height = 36;
+  #headingHeight = 36;
+  // tops are where rows begin; the last is where the list ends.
+  #tops = [0];
   #scheduled = false;
 
-  // options: label, columns (header elements), key(row), draw(row) → element,
-  // update(element, row), open(row), toggle(row, open).
+  // options: label, columns (header elements), key(row), heading(row) → boolean,
+  // draw(row) → element, update(element, row), open(row), toggle(row, open).
   constructor(options) {
     this.#options = options;
     this.#body = h('div', { role: 'rowgroup', class: 'grid-body' });
@@ -33,16 +37,44 @@ export class Grid {
     new ResizeObserver(() => this.measure()).observe(this.element);
   }
 
-  // measure reads the height of a row, which the style decides.
+  // measure reads the heights.
   measure() {
-    this.#height = Number.parseFloat(getComputedStyle(this.element).getPropertyValue('--row')) || 36;
+    const style = getComputedStyle(this.element);
+    const [row, heading] = ['--row', '--heading'].map((name) => Number.parseFloat(style.getPropertyValue(name)) || 36);
+    if (row !== this.#height || heading !== this.#headingHeight) {
+      this.#height = row;
+      this.#headingHeight = heading;
+      this.#stack();
+    }
     this.#draw(true);
+  }
+
+  #stack() {
+    let top = 0;
+    this.#tops = this.#rows.map((row) => {
+      const at = top;
+      top += this.#options.heading(row) ? this.#headingHeight : this.#height;
+      return at;
+    });
+    this.#tops.push(top);
+  }
+
+  // at is the row that a height lies in.
+  #at(height) {
+    let [low, high] = [0, this.#rows.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#tops[middle + 1] <= height) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   // show takes other rows; the active one stays the active one if it is still there.
   show(rows) {
     const before = this.#rows[this.active];
     this.#rows = rows;
+    this.#stack();
     if (before) {
       const key = this.#options.key(before);
       const at = rows.findIndex((r) => this.#options.key(r) === key);
@@ -65,10 +97,10 @@ export class Grid {
     if (index < 0 || index >= this.#rows.length) return;
     this.active = index;
     const head = this.element.firstElementChild.offsetHeight;
-    const top = index * this.#height;
+    const [top, bottom] = [this.#tops[index], this.#tops[index + 1]];
     const { scrollTop, clientHeight } = this.element;
     if (top < scrollTop) this.element.scrollTop = top;
-    else if (top + this.#height > scrollTop + clientHeight - head) this.element.scrollTop = top + this.#height - clientHeight + head;
+    else if (bottom > scrollTop + clientHeight - head) this.element.scrollTop = bottom - clientHeight + head;
     this.#draw(false);
   }
 
@@ -95,9 +127,9 @@ export class Grid {
 
   #draw(all) {
     const { scrollTop, clientHeight } = this.element;
-    const from = Math.max(0, Math.floor(scrollTop / this.#height) - beyond);
-    const to = Math.min(this.#rows.length, Math.ceil((scrollTop + clientHeight) / this.#height) + beyond);
-    this.#body.style.height = `${this.#rows.length * this.#height}px`;
+    const from = Math.max(0, this.#at(scrollTop) - beyond);
+    const to = Math.min(this.#rows.length, this.#at(scrollTop + clientHeight) + 1 + beyond);
+    this.#body.style.height = `${this.#tops.at(-1)}px`;
     attr(this.element, 'aria-rowcount', this.#rows.length + 1);
     const old = this.#drawn;
     const wanted = this.#rows.slice(from, to).map((row) => [this.#options.key(row), row]);
@@ -120,7 +152,7 @@ export class Grid {
   }
 
   #place(element, index) {
-    element.style.transform = `translateY(${index * this.#height}px)`;
+    element.style.transform = `translateY(${this.#tops[index]}px)`;
     element.dataset.index = index;
     if (!element.id) element.id = `row-${this.#options.label.toLowerCase()}-${++drawn}`;
     attr(element, 'aria-rowindex', index + 2);

@@ -21,6 +21,7 @@ export class List {
       label: 'Containers',
       columns: ['Name', 'State', 'Why', 'Commit', 'For'].map((name) => h('div', { role: 'columnheader', class: `cell ${name.toLowerCase()}` }, name)),
       key: (row) => row.id ?? `#${row.heading}`,
+      heading: (row) => row.id === undefined,
       draw: (row) => (row.id ? drawContainer() : drawHeading()),
       update: (element, row) => (row.id ? this.#updateContainer(element, row) : updateHeading(element, row)),
       open: (row) => (row.id ? go(row.id) : this.#toggle(row, !row.open)),

@@ -7,6 +7,8 @@ import { count } from './format.js';
 const kept = 5000;
 const asked = 1000;
 const retry = 3000; // ms
+// runs are the states in which there may be something to follow.
+const runs = new Set(['running', 'unready', 'starting', 'failed']);
 
 export function logsTab(context) {
   const lines = []; // {text, time, element}
@@ -54,6 +56,11 @@ export function logsTab(context) {
 
   async function connect() {
     clearTimeout(timer);
+    const c = context.live();
+    if (c?.simulated || (!previous.checked && c && !runs.has(c.phase))) {
+      ended(c.simulated ? 'Its node is simulated: no container runs there, so nothing is written.' : `It is ${c.phase}; what it writes is followed once it runs.`);
+      return;
+    }
     const query = previous.checked ? { previous: true, tail: asked, timestamps: true } : { follow: true, tail: asked, timestamps: true, since: last || undefined };
     let mine;
     try {

@@ -30,7 +30,12 @@ export class Session {
   }
 
   onToken(listener) { this.#tokenListeners.add(listener); }
-  onIdentity(listener) { this.#identityListeners.add(listener); }
+
+  // onIdentity hears who we are, at once where that is known.
+  onIdentity(listener) {
+    this.#identityListeners.add(listener);
+    if (this.identity) listener(this.identity);
+  }
 
   may(scope) {
     const scopes = this.identity?.scopes ?? [];

@@ -147,10 +147,12 @@ function view(status, before) {
   };
 }
 
-// since is when the container's state last changed: the last of its conditions to move.
+// since is when the container's state last changed, as the Pod's conditions say
+// it where there are any: the others begin anew with the server.
 function since(conditions) {
+  const pod = conditions.filter((c) => c.type === 'PodReady' || c.type === 'Available');
   let last = NaN;
-  for (const c of conditions) {
+  for (const c of pod.length > 0 ? pod : conditions) {
     const at = Date.parse(c.lastTransitionTime);
     if (!(at <= last)) last = at;
   }

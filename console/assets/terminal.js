@@ -61,6 +61,10 @@ export function terminalTab(context) {
     fill(wrong);
     const words = split(command.value);
     if (words.length === 0) return;
+    if (context.live()?.simulated) {
+      text(state, 'Its node is simulated: no container runs there.');
+      return;
+    }
     text(state, 'Connecting …');
     let mine;
     try {
