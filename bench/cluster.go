@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -39,6 +40,23 @@ func (b *bench) withCluster(ctx context.Context, work func(*cluster) error) erro
 		return fmt.Errorf("start control plane: %w", err)
 	}
 	return errors.Join(work(c), c.end(), os.RemoveAll(c.dir))
+}
+
+// paused runs work while the API server stands still, as one that is overloaded
+// or out of reach does.
+func (c *cluster) paused(work func() error) error {
+	text, err := os.ReadFile(filepath.Join(c.dir, "run", "kube-apiserver.pid"))
+	if err != nil {
+		return err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("stop the API server: %w", err)
+	}
+	return errors.Join(work(), syscall.Kill(pid, syscall.SIGCONT))
 }
 
 func (b *bench) startCluster(ctx context.Context) (*cluster, error) {

@@ -32,7 +32,9 @@ func (l *Loop) follow(ctx context.Context) error {
 		case <-l.save:
 			d.save = true
 		}
+		began := time.Now()
 		d = l.step(ctx, d)
+		rest(ctx, time.Since(began))
 		if !d.any() {
 			pause = 0
 			timer.Stop()
@@ -40,6 +42,18 @@ func (l *Loop) follow(ctx context.Context) error {
 		}
 		pause = min(max(2*pause, firstRetry), lastRetry)
 		timer.Reset(jitter(pause))
+	}
+}
+
+// maxRest is the longest pause between two looks at the head.
+const maxRest = 100 * time.Millisecond
+
+// rest lets as much time pass as the last look took: while commits pour in,
+// looking costs at most half of what there is, and each look finds more.
+func rest(ctx context.Context, took time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(min(took, maxRest)):
 	}
 }
 
