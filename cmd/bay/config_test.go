@@ -84,9 +84,14 @@ func TestReviewSettings(t *testing.T) {
 		"unknown":          {func(c *repositoryConfig) { c.Review = "merge-request" }, `repository.review "merge-request" must be pull-request`},
 		"hosted":           {func(c *repositoryConfig) { c.URL, c.Host = "", "/var/lib/bayplan" }, "a repository that Bayplan hosts has no pull requests"},
 		"forge for naught": {func(c *repositoryConfig) { c.Review = "" }, "repository.forge is for repository.review"},
-		"no kind":          {func(c *repositoryConfig) { c.Forge.Kind = "" }, `repository.forge: forge: kind "" is none of`},
-		"no token":         {func(c *repositoryConfig) { c.Forge.TokenFile = "" }, "a token file"},
-		"page, not API":    {func(c *repositoryConfig) { c.Forge.URL = "http://forge.example.com" }, "use https"},
+		"reviews only":     {func(c *repositoryConfig) { c.Review, c.Forge.Reviews = "", true }, ""},
+		"reviews, hosted": {func(c *repositoryConfig) {
+			c.Review, c.URL, c.Host, c.Forge.Reviews = "", "", "/var/lib/bayplan", true
+		}, "repository.forge needs repository.url"},
+		"reviews of nothing": {func(c *repositoryConfig) { c.Review, c.Forge = "", forgeConfig{Reviews: true} }, "repository.forge: forge: URL must be"},
+		"no kind":            {func(c *repositoryConfig) { c.Forge.Kind = "" }, `repository.forge: forge: kind "" is none of`},
+		"no token":           {func(c *repositoryConfig) { c.Forge.TokenFile = "" }, "a token file"},
+		"page, not API":      {func(c *repositoryConfig) { c.Forge.URL = "http://forge.example.com" }, "use https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			settings := good

@@ -21,12 +21,14 @@ import (
 // be merged. A push to the branch makes it look at once.
 const reviewEvery = 30 * time.Second
 
-// forgeConfig is where pull requests are opened.
+// forgeConfig is where pull requests are opened and reviewed.
 type forgeConfig struct {
 	Kind       string `json:"kind"`
 	URL        string `json:"url"`
 	Repository string `json:"repository"`
 	TokenFile  string `json:"tokenFile"`
+	// Reviews has the server review the pull requests of people.
+	Reviews bool `json:"reviews"`
 }
 
 // reviewed says whether calls become branches that somebody merges.
@@ -39,8 +41,10 @@ func (c repositoryConfig) checkReview() error {
 		return schema.Errorf(schema.Invalid, "repository.review %q must be %s", c.Review, gitsync.ReviewPullRequest)
 	case c.Review != "" && c.Host != "":
 		return schema.Errorf(schema.Invalid, "repository.review needs repository.url: a repository that Bayplan hosts has no pull requests")
-	case c.Review == "" && c.Forge != forgeConfig{}:
-		return schema.Errorf(schema.Invalid, "repository.forge is for repository.review: %s", gitsync.ReviewPullRequest)
+	case c.Host != "" && c.Forge != forgeConfig{}:
+		return schema.Errorf(schema.Invalid, "repository.forge needs repository.url: a repository that Bayplan hosts has no pull requests")
+	case c.Review == "" && c.Forge != forgeConfig{} && !c.Forge.Reviews:
+		return schema.Errorf(schema.Invalid, "repository.forge is for repository.review: %s or for repository.forge.reviews: true", gitsync.ReviewPullRequest)
 	}
 	_, err := c.openForge(slog.Default())
 	return err
@@ -74,13 +78,13 @@ func (s *server) openReviews(ctx context.Context, options *gitsync.WriterOptions
 		return nil
 	}
 	options.Review, s.reviews = c.Review, gitsync.NewTrigger()
-	f, err := c.openForge(s.log)
-	if f == nil || err != nil {
-		return err
+	f := s.forge
+	if f == nil {
+		return nil
 	}
 	options.Reviewer, s.lookups = proposer{f, c.Branch}, &lookups{f, rate.NewLimiter(lookupsPerSecond, lookupsBurst)}
 	// No operation has this name: what counts is whether the forge lets us ask.
-	_, _, _, err = f.State(ctx, reviewBranch+"none")
+	_, _, _, err := f.State(ctx, reviewBranch+"none")
 	code := schema.CodeOf(err)
 	if code == schema.Forbidden || code == schema.Invalid {
 		return err

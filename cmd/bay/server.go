@@ -29,9 +29,11 @@ import (
 	"bayplan.dev/reconcile"
 	"bayplan.dev/reconcile/kube"
 	"bayplan.dev/render"
+	"bayplan.dev/review/pulls"
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
 	"bayplan.dev/webhook/auth"
+	"bayplan.dev/webhook/forge"
 	"bayplan.dev/webhook/images"
 )
 
@@ -54,8 +56,11 @@ type server struct {
 	// reviews says that a change may have been merged; nil where none waits for that.
 	reviews  gitsync.Trigger
 	proposed proposals
-	// lookups is nil where no forge was configured.
+	// forge is nil where none was configured, lookups where calls don't become branches of it.
+	forge   *forge.Forge
 	lookups *lookups
+	// pulls is nil where nobody reviews pull requests.
+	pulls *pulls.Reviewer
 	// guard is nil when nobody is asked who they are.
 	guard *auth.Guard
 	// restConfig is the way to the cluster.
@@ -103,6 +108,9 @@ func (s *server) wire(ctx context.Context) error {
 		At: s.repo.Ancestor, Tidy: s.tidy, Ahead: s.cluster.Ahead,
 	})
 	s.registry.MustRegister(s.loop.Metrics())
+	if err := s.openPulls(ctx); err != nil {
+		return err
+	}
 	secrets, err := s.config.Hooks.secrets()
 	if err != nil {
 		return err
@@ -176,6 +184,9 @@ func (s *server) openRepository(ctx context.Context, a *app, c repositoryConfig)
 		return err
 	}
 	s.repo = repo
+	if s.forge, err = c.openForge(s.log); err != nil {
+		return errors.Join(err, s.close())
+	}
 	options := s.writerOptions()
 	options.Repo, options.Pushed, options.Log = repo, s.trigger, s.log
 	if err := s.openReviews(ctx, &options); err != nil {
@@ -249,11 +260,14 @@ func (s *server) apiOptions(secrets map[string][]byte) webhook.Options {
 		TrustedProxies: s.config.TrustedProxies,
 		Registerer:     s.registry,
 	}
-	for forge, secret := range secrets {
-		options.Hooks[webhook.Forge(forge)] = webhook.Secret(secret)
+	for name, secret := range secrets {
+		options.Hooks[webhook.Forge(name)] = webhook.Secret(secret)
 	}
 	if s.reviews != nil {
 		options.Reviews = s.committer()
+	}
+	if s.pulls != nil {
+		options.PokeReviews = s.pulls.Poke
 	}
 	if s.host != nil {
 		options.Git = http.HandlerFunc(s.serveGit)
@@ -339,14 +353,14 @@ func (s *server) Run(ctx context.Context) error {
 func (s *server) lead(ctx context.Context) error {
 	c := s.config.Cluster
 	if !c.LeaderElection {
-		return s.loop.Run(ctx)
+		return s.act(ctx)
 	}
 	host, err := os.Hostname()
 	if err != nil {
 		return fmt.Errorf("name this leader: %w", err)
 	}
 	identity := host + "-" + strings.ToLower(rand.Text()[:8])
-	return kube.Lead(ctx, s.restConfig, c.Fleet, identity, s.loop.Run)
+	return kube.Lead(ctx, s.restConfig, c.Fleet, identity, s.act)
 }
 
 // close closes the repository; the host's own with the host.
@@ -370,6 +384,7 @@ func (s *server) look(ctx context.Context) error {
 			case <-s.trigger:
 				s.loop.Poke()
 				s.reviews.Poke()
+				s.lookAtPulls()
 			case <-ctx.Done():
 				return nil
 			}
