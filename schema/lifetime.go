@@ -39,12 +39,12 @@ func Lifetimes(from, to *Fleet, now time.Time) Findings {
 	if to == nil {
 		return nil
 	}
-	for _, id := range to.SpaceIDs() {
+	for id, space := range to.Spaces {
 		latest, limited := to.Platform.Spec.Limits.Horizon(id.User, now)
 		if !limited {
 			continue
 		}
-		for _, c := range to.Spaces[id].Containers {
+		for _, c := range space.Containers {
 			if from != nil && sameExpiry(from.Container(c.ID), c) {
 				continue
 			}

@@ -77,8 +77,7 @@ func (p *pushCheck) unrendered(from, to *schema.Fleet) schema.Findings {
 	if to.Frozen {
 		return nil
 	}
-	for _, id := range to.SpaceIDs() {
-		space := to.Spaces[id]
+	for id, space := range to.Spaces {
 		if before := from.Spaces[id]; space.Frozen || before != nil && before.Digest == space.Digest {
 			continue
 		}
