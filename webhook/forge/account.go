@@ -14,11 +14,20 @@ type account struct {
 	Login string `json:"login"`
 }
 
-// self remembers whose the token is, until it is another.
+// self remembers of a token, until it is another, whose it is and whether it
+// was refused to annotate.
 type self struct {
 	mu    sync.Mutex
 	token [sha256.Size]byte // of the token
 	known account
+	plain bool
+}
+
+// of forgets what was known of another token; the caller holds the lock.
+func (s *self) of(token string) {
+	if sum := sha256.Sum256([]byte(token)); s.token != sum {
+		s.token, s.known, s.plain = sum, account{}, false
+	}
 }
 
 // Account tells by which name the forge knows the token's owner. It is asked
@@ -36,8 +45,7 @@ func (f *Forge) whoami(ctx context.Context) (account, error) {
 	if err != nil {
 		return account{}, err
 	}
-	sum := sha256.Sum256([]byte(token))
-	if f.self.token == sum {
+	if f.self.of(token); f.self.known.ID > 0 {
 		return f.self.known, nil
 	}
 	me, err := f.pulls.account(ctx)
@@ -47,6 +55,21 @@ func (f *Forge) whoami(ctx context.Context) (account, error) {
 	if me.ID <= 0 { // a comment of nobody is nobody's
 		return account{}, schema.Errorf(schema.Unavailable, "forge %s doesn't say whose the token is", f.caller.base.Host)
 	}
-	f.self.token, f.self.known = sum, me
+	f.self.known = me
 	return me, nil
+}
+
+// plain says whether the token was refused to annotate, which it is from now on
+// if it is refused.
+func (f *Forge) plain(refused bool) (before bool, err error) {
+	f.self.mu.Lock()
+	defer f.self.mu.Unlock()
+	token, err := f.caller.token()
+	if err != nil {
+		return false, err
+	}
+	f.self.of(token)
+	before = f.self.plain
+	f.self.plain = before || refused
+	return before, nil
 }

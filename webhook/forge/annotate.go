@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -39,7 +40,8 @@ type Annotations struct {
 
 // Annotate shows findings at their lines, unless it is so already. It returns
 // false where there is no way: GitLab has it for its own pipelines alone, Gitea
-// has none, and GitHub's token must be an App's. Errors are those of SetStatus.
+// has none, and GitHub's token must be an App's; another is tried once. Errors are
+// those of SetStatus.
 func (f *Forge) Annotate(ctx context.Context, commit schema.Revision, a Annotations) (bool, error) {
 	hub, ok := f.pulls.(github)
 	if !ok {
@@ -48,14 +50,17 @@ func (f *Forge) Annotate(ctx context.Context, commit schema.Revision, a Annotati
 	if !validRevision(commit) || a.Name == "" || a.State == StatePending || a.State == "" {
 		return false, schema.Errorf(schema.Invalid, "forge: annotations need a name, an end and a whole commit hash, got %q, %q and %q", a.Name, a.State, commit)
 	}
-	err := hub.annotate(ctx, commit, a)
-	if schema.CodeOf(err) == schema.Forbidden {
-		f.plain.Do(func() {
-			f.options.Log.InfoContext(ctx, "findings aren't shown at their lines, for which the token must be a GitHub App's", slog.Any("err", err))
-		})
-		return false, nil
+	if plain, err := f.plain(false); plain || err != nil {
+		return false, err
 	}
-	return err == nil, err
+	err := hub.annotate(ctx, commit, a)
+	if schema.CodeOf(err) != schema.Forbidden {
+		return err == nil, err
+	}
+	if known, _ := f.plain(true); !known {
+		f.options.Log.InfoContext(ctx, "findings aren't shown at their lines, for which the token must be a GitHub App's", slog.Any("err", err))
+	}
+	return false, nil
 }
 
 // annotation is docs.github.com/rest/checks/runs, "annotations".
@@ -92,8 +97,9 @@ func (g github) annotate(ctx context.Context, commit schema.Revision, a Annotati
 	tidy := Status{Description: a.Title, URL: a.URL}.tidy()
 	run := checkRun{
 		Name: a.Name, Commit: commit, Status: "completed", Conclusion: "failure", URL: tidy.URL,
-		Output: checkOutput{Title: tidy.Description, Summary: cut(a.Summary, maxSummary)},
+		Output: checkOutput{Title: cmp.Or(tidy.Description, a.Name)},
 	}
+	run.Output.Summary = cmp.Or(cut(a.Summary, maxSummary), run.Output.Title)
 	if a.State == StateSuccess {
 		run.Conclusion = "success"
 	}

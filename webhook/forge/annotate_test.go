@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -21,11 +22,17 @@ type checks struct {
 	// runs are kept with all annotations; fail is the request that fails.
 	runs           []checkRun
 	requests, fail int
+	plain          bool // nobody but an App may
 }
 
 func (c *checks) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if c.requests++; c.requests == c.fail {
 		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	if c.plain && r.Method != http.MethodGet {
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, `{"message":"You must authenticate via a GitHub App."}`)
 		return
 	}
 	var run checkRun
@@ -130,25 +137,25 @@ func TestAnnotateAgainAfterAFault(t *testing.T) {
 	}
 }
 
-// Only an App's token annotates; others go without, and say so once.
+// Only an App's token annotates; another goes without, is tried once, and says so.
 func TestAnnotateWithAPlainToken(t *testing.T) {
-	f := reviewFlavors()[0]
+	c, forge := newChecks(t)
+	c.plain = true
 	var log bytes.Buffer
-	var exchanges []exchange
-	for range 2 {
-		refused := exchange{Method: http.MethodGet, URL: "/api/v3/repos/team/fleet/commits/" + headOf7 + "/check-runs?check_name=bayplan%2Ffindings&filter=latest&per_page=100", status: 403}
-		refused.answer = `{"message":"You must authenticate via a GitHub App."}`
-		exchanges = append(exchanges, refused)
-	}
-	forge := f.open(t, exchanges...)
 	forge.options.Log = slog.New(slog.NewTextHandler(&log, nil))
-	for range 2 {
-		if ok, err := forge.Annotate(t.Context(), headOf7, annotations(findings(1))); ok || err != nil {
-			t.Errorf("got %v %v", ok, err)
+	for _, step := range []struct {
+		token          string
+		requests, said int
+	}{{token, 2, 1}, {token, 2, 1}, {"another", 4, 2}} {
+		if err := os.WriteFile(forge.options.TokenFile, []byte(step.token), 0o600); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := strings.Count(log.String(), "GitHub App"); got != 2 { // ours, and what it says
-		t.Errorf("got %q", log.String())
+		if ok, err := forge.Annotate(t.Context(), headOf7, annotations(findings(1))); ok || err != nil {
+			t.Errorf("%s: got %v %v", step.token, ok, err)
+		}
+		if got := strings.Count(log.String(), "must be a GitHub App's"); got != step.said || c.requests != step.requests {
+			t.Errorf("got %d requests, want %d; and %q", c.requests, step.requests, log.String())
+		}
 	}
 }
 

@@ -48,31 +48,33 @@ func (f reviewFlavor) remove(id int) exchange {
 
 func TestComment(t *testing.T) {
 	const body = marker + "\nnew\n"
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		gone := f.change(5, body)
-		gone.status, gone.answer = 404, `{"message":"Not Found"}`
-		lost := f.remove(6)
-		lost.status, lost.answer = 404, `{"message":"Not Found"}`
-		for name, exchanges := range map[string][]exchange{
-			"none":                           f.writing(nil, f.add(body)),
-			"ours":                           f.writing([]string{f.saidIn(5, mine, marker+"\nold")}, f.change(5, body)),
-			"says so already":                f.writing([]string{f.saidIn(5, mine, marker+"\r\nnew")}),
-			"of others with the same marker": f.writing([]string{f.saidIn(4, 7, body), f.saidIn(5, 8, marker+"\nold")}, f.add(body)),
-			"of a ghost":                     f.writing([]string{strings.Replace(f.saidIn(4, 99, body), `{"id":99,"login":"x"}`, "null", 1)}, f.add(body)),
-			"quoted by ours":                 f.writing([]string{f.saidIn(5, mine, "> "+marker+"\n> old\n\nwhy?"), f.saidIn(6, mine, "see `"+marker+"`")}, f.add(body)),
-			"another marker of ours":         f.writing([]string{f.saidIn(5, mine, "<!-- bayplan:plan2 -->\nold")}, f.add(body)),
-			"doubles": f.writing(
-				[]string{f.saidIn(9, mine, marker), f.saidIn(3, 7, marker), f.saidIn(5, mine, marker+"\nold"), f.saidIn(6, mine, body)},
-				f.change(5, body), lost, f.remove(9)),
-			"removed meanwhile": f.writing([]string{f.saidIn(5, mine, marker+"\nold")}, gone, f.add(body)),
-		} {
-			t.Run(name, func(t *testing.T) {
-				if err := f.open(t, exchanges...).Comment(t.Context(), 7, marker, "new\n"); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-	})
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			gone := f.change(5, body)
+			gone.status, gone.answer = 404, `{"message":"Not Found"}`
+			lost := f.remove(6)
+			lost.status, lost.answer = 404, `{"message":"Not Found"}`
+			for name, exchanges := range map[string][]exchange{
+				"none":                           f.writing(nil, f.add(body)),
+				"ours":                           f.writing([]string{f.saidIn(5, mine, marker+"\nold")}, f.change(5, body)),
+				"says so already":                f.writing([]string{f.saidIn(5, mine, marker+"\r\nnew")}),
+				"of others with the same marker": f.writing([]string{f.saidIn(4, 7, body), f.saidIn(5, 8, marker+"\nold")}, f.add(body)),
+				"of a ghost":                     f.writing([]string{strings.Replace(f.saidIn(4, 99, body), `{"id":99,"login":"x"}`, "null", 1)}, f.add(body)),
+				"quoted by ours":                 f.writing([]string{f.saidIn(5, mine, "> "+marker+"\n> old\n\nwhy?"), f.saidIn(6, mine, "see `"+marker+"`")}, f.add(body)),
+				"another marker of ours":         f.writing([]string{f.saidIn(5, mine, "<!-- bayplan:plan2 -->\nold")}, f.add(body)),
+				"doubles": f.writing(
+					[]string{f.saidIn(9, mine, marker), f.saidIn(3, 7, marker), f.saidIn(5, mine, marker+"\nold"), f.saidIn(6, mine, body)},
+					f.change(5, body), lost, f.remove(9)),
+				"removed meanwhile": f.writing([]string{f.saidIn(5, mine, marker+"\nold")}, gone, f.add(body)),
+			} {
+				t.Run(name, func(t *testing.T) {
+					if err := f.open(t, exchanges...).Comment(t.Context(), 7, marker, "new\n"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		})
+	}
 }
 
 // A marker may go on, to carry what the comment was made of.
@@ -94,18 +96,20 @@ func TestCommentWithALongerMarker(t *testing.T) {
 }
 
 func TestCommentAmongMany(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		var first, second []string
-		for n := range pageSize {
-			first = append(first, f.saidIn(100+n, 7, "talk"))
-			second = append(second, f.saidIn(200+n, 7, "talk"))
-		}
-		second[3] = f.saidIn(203, mine, marker+"\nold")
-		forge := f.open(t, f.get(f.user, f.me), f.list(1, first...), f.list(2, second...), f.list(3, second...), f.change(203, marker+"\nnew"))
-		if err := forge.Comment(t.Context(), 7, marker, "new"); err != nil {
-			t.Error(err)
-		}
-	})
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			var first, second []string
+			for n := range pageSize {
+				first = append(first, f.saidIn(100+n, 7, "talk"))
+				second = append(second, f.saidIn(200+n, 7, "talk"))
+			}
+			second[3] = f.saidIn(203, mine, marker+"\nold")
+			forge := f.open(t, f.get(f.user, f.me), f.list(1, first...), f.list(2, second...), f.list(3, second...), f.change(203, marker+"\nnew"))
+			if err := forge.Comment(t.Context(), 7, marker, "new"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // Where it isn't known whether there is a comment already none is made, lest
@@ -147,17 +151,19 @@ func TestCommentThatCantBe(t *testing.T) {
 
 // A forge that wants to be left alone isn't written to, and no error tells the token.
 func TestCommentAtALimit(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		limited := f.add(marker + "\nnew")
-		limited.status, limited.answer, limited.answerWith = 429, `{"message":"slow down, `+token+`"}`, http.Header{"Retry-After": {"30"}}
-		forge := f.open(t, f.writing(nil, limited)...)
-		for _, want := range []string{"asked again in 30s", "left alone"} {
-			err := forge.Comment(t.Context(), 7, marker, "new")
-			if schema.CodeOf(err) != schema.Unavailable || !strings.Contains(fmt.Sprint(err), want) || strings.Contains(fmt.Sprint(err), token) {
-				t.Errorf("got %v, want %q", err, want)
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			limited := f.add(marker + "\nnew")
+			limited.status, limited.answer, limited.answerWith = 429, `{"message":"slow down, `+token+`"}`, http.Header{"Retry-After": {"30"}}
+			forge := f.open(t, f.writing(nil, limited)...)
+			for _, want := range []string{"asked again in 30s", "left alone"} {
+				err := forge.Comment(t.Context(), 7, marker, "new")
+				if schema.CodeOf(err) != schema.Unavailable || !strings.Contains(fmt.Sprint(err), want) || strings.Contains(fmt.Sprint(err), token) {
+					t.Errorf("got %v, want %q", err, want)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestAccount(t *testing.T) {
@@ -166,17 +172,19 @@ func TestAccount(t *testing.T) {
 		e.status = 403
 		return e
 	}
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		forge := f.open(t, f.get(f.user, f.me))
-		for range 2 { // it is asked once
-			if got, err := forge.Account(t.Context()); got != "bayplan" || err != nil {
-				t.Errorf("got %q %v", got, err)
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			forge := f.open(t, f.get(f.user, f.me))
+			for range 2 { // it is asked once
+				if got, err := forge.Account(t.Context()); got != "bayplan" || err != nil {
+					t.Errorf("got %q %v", got, err)
+				}
 			}
-		}
-		if _, err := f.open(t, f.get(f.user, `{"login":"nobody"}`)).Account(t.Context()); schema.CodeOf(err) != schema.Unavailable {
-			t.Errorf("got %v", err)
-		}
-	})
+			if _, err := f.open(t, f.get(f.user, `{"login":"nobody"}`)).Account(t.Context()); schema.CodeOf(err) != schema.Unavailable {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 	f := reviewFlavors()[0]
 	viewer := exchange{
 		Method: http.MethodPost, URL: "/api/graphql", Body: map[string]any{"query": "query{viewer{login databaseId}}"}, header: f.header, status: 200,

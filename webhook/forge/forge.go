@@ -67,8 +67,6 @@ type Forge struct {
 	self    self
 	// turns keep two from writing the comment of one pull request.
 	turns [16]sync.Mutex
-	// plain is set once the token was refused to annotate.
-	plain sync.Once
 }
 
 // pulls is what the forges' APIs have in common.

@@ -120,24 +120,19 @@ func reviewFlavors() []reviewFlavor {
 	}
 }
 
-func eachForge(t *testing.T, test func(t *testing.T, f reviewFlavor)) {
-	t.Helper()
-	for _, f := range reviewFlavors() {
-		t.Run(string(f.kind), func(t *testing.T) { test(t, f) })
-	}
-}
-
 func TestPullRequests(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		forge := f.open(t, f.get(f.pulls+f.page(1), "["+f.listed+"]"), f.get(f.pulls+f.page(1), "[]"))
-		got, err := forge.PullRequests(t.Context(), "main")
-		if diff := cmp.Diff(f.want, got); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-		if got, err := forge.PullRequests(t.Context(), "main"); len(got) != 0 || err != nil {
-			t.Errorf("none: got %v %v", got, err)
-		}
-	})
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			forge := f.open(t, f.get(f.pulls+f.page(1), "["+f.listed+"]"), f.get(f.pulls+f.page(1), "[]"))
+			got, err := forge.PullRequests(t.Context(), "main")
+			if diff := cmp.Diff(f.want, got); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+			if got, err := forge.PullRequests(t.Context(), "main"); len(got) != 0 || err != nil {
+				t.Errorf("none: got %v %v", got, err)
+			}
+		})
+	}
 }
 
 // one is a pull request of a long list.
@@ -165,20 +160,22 @@ func numbers(pulls []PullRequest) map[int64]bool {
 }
 
 func TestPullRequestsOfManyPages(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		// Meanwhile two are opened, so that the second page begins with what the
-		// first ended with.
-		forge := f.open(t, f.get(f.pulls+f.page(1), f.many(120, 70)), f.get(f.pulls+f.page(2), f.many(72, 22)), f.get(f.pulls+f.page(3), f.many(22, 0)))
-		got, err := forge.PullRequests(t.Context(), "main")
-		if len(got) != 120 || len(numbers(got)) != 120 || err != nil {
-			t.Errorf("got %d, %d different, %v", len(got), len(numbers(got)), err)
-		}
-		// One that knows no pages answers the same for ever.
-		forge = f.open(t, f.get(f.pulls+f.page(1), f.many(50, 0)), f.get(f.pulls+f.page(2), f.many(50, 0)))
-		if got, err := forge.PullRequests(t.Context(), "main"); len(got) != 50 || err != nil {
-			t.Errorf("got %d %v", len(got), err)
-		}
-	})
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			// Meanwhile two are opened, so that the second page begins with what the
+			// first ended with.
+			forge := f.open(t, f.get(f.pulls+f.page(1), f.many(120, 70)), f.get(f.pulls+f.page(2), f.many(72, 22)), f.get(f.pulls+f.page(3), f.many(22, 0)))
+			got, err := forge.PullRequests(t.Context(), "main")
+			if len(got) != 120 || len(numbers(got)) != 120 || err != nil {
+				t.Errorf("got %d, %d different, %v", len(got), len(numbers(got)), err)
+			}
+			// One that knows no pages answers the same for ever.
+			forge = f.open(t, f.get(f.pulls+f.page(1), f.many(50, 0)), f.get(f.pulls+f.page(2), f.many(50, 0)))
+			if got, err := forge.PullRequests(t.Context(), "main"); len(got) != 50 || err != nil {
+				t.Errorf("got %d %v", len(got), err)
+			}
+		})
+	}
 }
 
 func TestBoundedPullRequests(t *testing.T) {
@@ -195,54 +192,60 @@ func TestBoundedPullRequests(t *testing.T) {
 
 // Somebody's huge text doesn't keep the others from being reviewed.
 func TestHugePullRequestHidesNoOther(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		single := func(n int) string { return fmt.Sprintf("&page=%d&%s=1", n, f.size) }
-		huge := strings.Repeat(" ", maxList+1)
-		forge := f.open(t, f.get(f.pulls+f.page(1), huge), f.get(f.pulls+single(1), "["+f.one(3)+"]"),
-			f.get(f.pulls+single(2), huge), f.get(f.pulls+single(3), "["+f.one(1)+"]"), f.get(f.pulls+single(4), "[]"))
-		got, err := forge.PullRequests(t.Context(), "main")
-		if diff := cmp.Diff(map[int64]bool{1: true, 3: true}, numbers(got)); diff != "" || err != nil {
-			t.Errorf("%v (-want +got):\n%s", err, diff)
-		}
-	})
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			single := func(n int) string { return fmt.Sprintf("&page=%d&%s=1", n, f.size) }
+			huge := strings.Repeat(" ", maxList+1)
+			forge := f.open(t, f.get(f.pulls+f.page(1), huge), f.get(f.pulls+single(1), "["+f.one(3)+"]"),
+				f.get(f.pulls+single(2), huge), f.get(f.pulls+single(3), "["+f.one(1)+"]"), f.get(f.pulls+single(4), "[]"))
+			got, err := forge.PullRequests(t.Context(), "main")
+			if diff := cmp.Diff(map[int64]bool{1: true, 3: true}, numbers(got)); diff != "" || err != nil {
+				t.Errorf("%v (-want +got):\n%s", err, diff)
+			}
+		})
+	}
 }
 
 func TestSetStatus(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		forge := f.open(t,
-			f.get(f.status, f.saidOther), f.send(http.MethodPost, f.post, f.pending),
-			f.get(f.status, f.said),
-			f.get(f.status, f.said), f.send(http.MethodPost, f.post, f.failure),
-		)
-		pending := Status{Context: "bayplan/plan", State: StatePending, Description: "looks", URL: "https://bay.example/x"}
-		failure := Status{Context: "bayplan/plan", State: StateFailure, Description: "looks\n", URL: "javascript:alert(1)"}
-		for i, s := range []Status{pending, pending, failure} { // the second is so already
-			if err := forge.SetStatus(t.Context(), headOf7, s); err != nil {
-				t.Errorf("%d: %v", i, err)
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			forge := f.open(t,
+				f.get(f.status, f.saidOther), f.send(http.MethodPost, f.post, f.pending),
+				f.get(f.status, f.said),
+				f.get(f.status, f.said), f.send(http.MethodPost, f.post, f.failure),
+			)
+			pending := Status{Context: "bayplan/plan", State: StatePending, Description: "looks", URL: "https://bay.example/x"}
+			failure := Status{Context: "bayplan/plan", State: StateFailure, Description: "looks\n", URL: "javascript:alert(1)"}
+			for i, s := range []Status{pending, pending, failure} { // the second is so already
+				if err := forge.SetStatus(t.Context(), headOf7, s); err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 func TestStatus(t *testing.T) {
-	eachForge(t, func(t *testing.T, f reviewFlavor) {
-		forge := f.open(t, f.get(f.status, f.said), f.get(f.status, f.saidOther))
-		want := Status{Context: "bayplan/plan", State: StatePending, Description: "looks", URL: "https://bay.example/x"}
-		if got, ok, err := forge.Status(t.Context(), headOf7, "bayplan/plan"); got != want || !ok || err != nil {
-			t.Errorf("got %+v %v %v", got, ok, err)
-		}
-		if got, ok, err := forge.Status(t.Context(), headOf7, "bayplan/plan"); ok || err != nil {
-			t.Errorf("none: got %+v %v %v", got, ok, err)
-		}
-		for _, commit := range []schema.Revision{"", "main", "../../x", schema.Revision(headOf7[1:]), schema.Revision(headOf7[1:] + "G")} {
-			if _, _, err := forge.Status(t.Context(), commit, "x"); schema.CodeOf(err) != schema.Invalid {
-				t.Errorf("%s: got %v", commit, err)
+	for _, f := range reviewFlavors() {
+		t.Run(string(f.kind), func(t *testing.T) {
+			forge := f.open(t, f.get(f.status, f.said), f.get(f.status, f.saidOther))
+			want := Status{Context: "bayplan/plan", State: StatePending, Description: "looks", URL: "https://bay.example/x"}
+			if got, ok, err := forge.Status(t.Context(), headOf7, "bayplan/plan"); got != want || !ok || err != nil {
+				t.Errorf("got %+v %v %v", got, ok, err)
 			}
-		}
-		if err := forge.SetStatus(t.Context(), headOf7, Status{Context: "x", State: "fine"}); schema.CodeOf(err) != schema.Invalid {
-			t.Errorf("got %v", err)
-		}
-	})
+			if got, ok, err := forge.Status(t.Context(), headOf7, "bayplan/plan"); ok || err != nil {
+				t.Errorf("none: got %+v %v %v", got, ok, err)
+			}
+			for _, commit := range []schema.Revision{"", "main", "../../x", schema.Revision(headOf7[1:]), schema.Revision(headOf7[1:] + "G")} {
+				if _, _, err := forge.Status(t.Context(), commit, "x"); schema.CodeOf(err) != schema.Invalid {
+					t.Errorf("%s: got %v", commit, err)
+				}
+			}
+			if err := forge.SetStatus(t.Context(), headOf7, Status{Context: "x", State: "fine"}); schema.CodeOf(err) != schema.Invalid {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
 }
 
 // GitLab says pending once: gitlab.com/gitlab-org/gitlab-foss/-/issues/25807.

@@ -56,8 +56,9 @@ func line(text string, most int) string {
 
 // SetStatus writes a commit's status, unless it is so already. GitLab's commit
 // must be in the project itself; of a fork it is as soon as it has a merge
-// request. Errors: Invalid for a status that no forge has; NotFound for a commit
-// that this one doesn't have; else those of Open.
+// request, whose page may not show it. Errors: Invalid for a status that no forge
+// has; NotFound for a commit that this one doesn't have; Conflict while somebody
+// else writes it; else those of Open.
 func (f *Forge) SetStatus(ctx context.Context, commit schema.Revision, s Status) error {
 	switch s.State {
 	case StatePending, StateSuccess, StateFailure, StateError:
