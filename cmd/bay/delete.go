@@ -31,7 +31,7 @@ func (a *app) deleteFrom(cmd *cobra.Command, flags *writeFlags, noun, collection
 		if err != nil {
 			return err
 		}
-		if err := a.confirm(*yes, "Delete "+noun+" "+strings.Join(args, ", ")+"?"); err != nil {
+		if err := a.confirm(*yes || w.dryRun, "Delete "+noun+" "+strings.Join(args, ", ")+"?"); err != nil {
 			return err
 		}
 		for _, id := range args {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,17 +20,29 @@ func (a *app) historyCommand() *cobra.Command {
 	}
 	conn, format := a.connectFlags(cmd), outputFlag(cmd)
 	limit := limitFlag(cmd)
+	changes := cmd.Flags().Bool("changes", false, "say what each commit changed of the container")
 	cmd.ValidArgsFunction = firstArg(conn.complete(containerIDs))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := conn.client(cmd)
 		if err != nil {
 			return err
 		}
-		all, err := listSome[webhook.HistoryEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), filters(), max(*limit, 1))
+		query := filters()
+		if *changes {
+			query.Set("changes", "true")
+		}
+		all, err := listSome[webhook.HistoryEntry](cmd.Context(), c, pathOf("containers", args[0], "history"), query, max(*limit, 1))
 		if err != nil {
 			return err
 		}
-		return a.show(cmd, historyTable(all, all.Items), *format)
+		t := historyTable(all, all.Items)
+		if *changes {
+			t.columns = slices.Insert(t.columns, len(t.columns)-t.wide, "CHANGES")
+			for i := range t.rows {
+				t.rows[i] = slices.Insert(t.rows[i], len(t.rows[i])-t.wide, changedText(all.Items[i].Change))
+			}
+		}
+		return a.show(cmd, t, *format)
 	}
 	return cmd
 }
@@ -42,6 +56,33 @@ func historyTable(value any, items []webhook.HistoryEntry) table {
 		})
 	}
 	return t
+}
+
+// changedText is what a commit changed, in one line.
+func changedText(c *webhook.HistoryChange) string {
+	switch {
+	case c == nil:
+		return "not known"
+	case c.Action == schema.ActionDelete:
+		return "deleted"
+	case len(c.Fields) == 0:
+		return "-"
+	}
+	var all []string
+	for _, f := range c.Fields {
+		switch f.Action {
+		case schema.ActionCreate:
+			all = append(all, f.Path+": "+f.After)
+		case schema.ActionDelete:
+			all = append(all, "no "+f.Path)
+		case schema.ActionChange:
+			all = append(all, f.Path+": "+f.Before+" → "+f.After)
+		}
+	}
+	if c.More > 0 {
+		all = append(all, fmt.Sprintf("%d more", c.More))
+	}
+	return printable(strings.ReplaceAll(strings.Join(all, "; "), "\n", " "))
 }
 
 func (a *app) rollbackCommand() *cobra.Command {

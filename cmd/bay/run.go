@@ -28,6 +28,7 @@ with the Pod's own reason, and the wait ends at once when it can't become ready.
 	detach := cmd.Flags().BoolP("detach", "d", false, "don't wait")
 	flags := &writeFlags{conn: a.connectFlags(cmd), format: outputFlag(cmd), until: waitFlag(cmd, string(schema.OperationReady))}
 	flags.timeout = cmd.Flags().Duration("timeout", 5*time.Minute, "how long to wait")
+	flags.dryRun = dryRunFlag(cmd)
 	_ = cmd.RegisterFlagCompletionFunc("preset", flags.conn.complete(presetNames)) // fails for unknown flags only
 	_ = cmd.RegisterFlagCompletionFunc("space", flags.conn.complete(spaceIDs))     // fails for unknown flags only
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

@@ -59,12 +59,18 @@ type writeFlags struct {
 	format  *string
 	until   *string
 	timeout *time.Duration
+	dryRun  *bool
 }
 
 func (a *app) writeFlags(cmd *cobra.Command) *writeFlags {
 	f := &writeFlags{conn: a.connectFlags(cmd), format: outputFlag(cmd), until: waitFlag(cmd, "")}
 	f.timeout = cmd.Flags().Duration("timeout", 5*time.Minute, "how long --wait waits")
+	f.dryRun = dryRunFlag(cmd)
 	return f
+}
+
+func dryRunFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("dry-run", false, "show what it would do, checked by the server as the change itself, and change nothing")
 }
 
 // waitFlag adds --wait, which means ready when it has no value.
@@ -95,9 +101,12 @@ type writes struct {
 	patient bool
 	// place moves the server's findings to the user's own file; nil leaves them.
 	place func(error) error
+	// dryRun asks what each change would do, and makes none.
+	dryRun bool
 
-	changes []webhook.Written
-	errs    []error
+	changes    []webhook.Written
+	rehearsals []webhook.DryRun
+	errs       []error
 }
 
 func (f *writeFlags) begin(cmd *cobra.Command) (*writes, error) {
@@ -113,7 +122,7 @@ func (f *writeFlags) begin(cmd *cobra.Command) (*writes, error) {
 	}
 	return &writes{
 		app: f.conn.app, cmd: cmd, client: c, format: *f.format,
-		until: schema.OperationState(*f.until), timeout: *f.timeout,
+		until: schema.OperationState(*f.until), timeout: *f.timeout, dryRun: *f.dryRun,
 	}, nil
 }
 
@@ -126,6 +135,9 @@ func (w *writes) send(target string, r request) {
 }
 
 func (w *writes) make(ctx context.Context, target string, r request) error {
+	if w.dryRun {
+		return w.rehearse(ctx, target, r)
+	}
 	var made webhook.Written
 	status, err := w.client.write(ctx, r, &made)
 	if err != nil && w.place != nil {
@@ -215,6 +227,9 @@ func kindWord(k schema.Kind) string {
 // end prints what send hasn't printed, and returns every error.
 func (w *writes) end() error {
 	err := errors.Join(w.errs...)
+	if w.dryRun {
+		return errors.Join(w.endDryRun(), err)
+	}
 	if f := output(w.format); f == outputTable || f == outputWide || len(w.changes) == 0 {
 		return err
 	}
