@@ -5,6 +5,8 @@ import { randomUUID } from "node:crypto";
 import type { components, paths } from "./schema.js";
 
 type Operation = components["schemas"]["Operation"];
+type Written = components["schemas"]["Written"];
+type DryRun = components["schemas"]["DryRun"];
 
 const baseUrl = process.env["BAYPLAN_ENDPOINT_URL"] ?? "http://127.0.0.1:8080";
 const token = process.env["BAYPLAN_ACCESS_TOKEN"];
@@ -34,6 +36,12 @@ async function done(operation: Operation): Promise<Operation> {
   }
 }
 
+// written tells a commit from a dry run, which only dry_run: true asks for.
+function written(answer: Written | DryRun): Written {
+  if ("dry_run" in answer) throw new Error("nothing was committed");
+  return answer;
+}
+
 const name = process.argv[2] ?? "typescript";
 const user = process.argv[3];
 
@@ -43,8 +51,9 @@ const created = await api.POST("/compute/containers", {
   body: { name, ...(user && { user }), spec: { image: "docker.io/library/nginx:1.29-alpine" } },
 });
 if (created.error) throw new Error(JSON.stringify(created.error));
-const { target } = await done(created.data.operation);
-console.log(`created ${target} with ${created.data.commit}`);
+const { operation, commit } = written(created.data);
+const { target } = await done(operation);
+console.log(`created ${target} with ${commit}`);
 
 const read = await api.GET("/compute/containers/{id}", { params: { path: { id: target } } });
 if (read.error) throw new Error(read.error.detail);
@@ -52,7 +61,7 @@ console.log(`${read.data.id} is ${read.data.status}`);
 
 const deleted = await api.DELETE("/compute/containers/{id}", { params: { path: { id: target } } });
 if (deleted.error) throw new Error(JSON.stringify(deleted.error));
-await done(deleted.data.operation);
+await done(written(deleted.data).operation);
 
 const gone = await api.GET("/compute/containers/{id}", { params: { path: { id: target } } });
 if (gone.response.status !== 404) throw new Error(`${target} is still there`);
