@@ -99,7 +99,7 @@ func (r *recorder) note(name string) error {
 
 // read is nil for a file that isn't there.
 func (r *recorder) read(name string) ([]byte, error) {
-	content, err := r.Tree.Read(name)
+	content, err := r.Read(name)
 	switch {
 	case schema.CodeOf(err) == schema.NotFound:
 		return nil, nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -48,10 +49,8 @@ func TestPlanOfADryRun(t *testing.T) {
 		"platform.yaml":            "apiVersion: bayplan.dev/v1\nkind: Platform\nmetadata: {name: platform}\nspec: {limits: {default: {containers: 2}}}\n",
 		"users/bob/blog/blog.yaml": strings.ReplaceAll(secretSpec, "name: web", "name: blog"),
 	}
-	with := map[string]string{"users/alice/web/web.yaml": secretSpec}
-	for name, text := range others {
-		with[name] = text
-	}
+	with := maps.Clone(others)
+	with["users/alice/web/web.yaml"] = secretSpec
 	p, err := s.plan(t.Context(), "alice", webhook.Trial{Before: treeOf(t, others), After: treeOf(t, with)})
 	if err != nil {
 		t.Fatal(err)
@@ -204,5 +203,45 @@ func TestUpLoginOpensTheConsole(t *testing.T) {
 	}
 	if text, err := os.ReadFile(filepath.Join(filepath.Dir(l.config.File), "secret-key")); err != nil || strings.Contains(page, strings.TrimSpace(string(text))) {
 		t.Errorf("the page's URL holds the key: %v", err)
+	}
+}
+
+// A halt is lifted by a call, of the one who has seen it.
+func TestConfirmByACall(t *testing.T) {
+	f := newFleet(t)
+	ids := f.fill(8)
+	for _, id := range ids[:6] {
+		f.remove(file(id))
+	}
+	revision, _ := f.push("Delete six of eight")
+	if status := f.waitSync(revision, schema.SyncHalted); status.Confirm != revision || len(status.Pending) != 6 {
+		t.Errorf("got %+v, want to be let through by %s", status, revision)
+	}
+	confirm := func(word schema.Revision) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/compute/sync/confirm", strings.NewReader(`{"revision":"`+string(word)+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		return answer.StatusCode
+	}
+	if got := confirm(schema.Revision(strings.Repeat("a", 40))); got != http.StatusConflict {
+		t.Errorf("another word: got %d, want 409", got)
+	}
+	f.cluster.mustDeployment(ids[0])
+	if got := confirm(revision); got != http.StatusAccepted {
+		t.Errorf("the word: got %d, want 202", got)
+	}
+	if status := f.waitSync(revision, schema.SyncSynced); status.Confirm != "" {
+		t.Errorf("got %+v", status)
+	}
+	if got := confirm(revision); got != http.StatusConflict {
+		t.Errorf("nothing is halted: got %d, want 409", got)
 	}
 }
