@@ -67,22 +67,30 @@ func newGitea(t *testing.T) *gitea {
 	}
 	g := &gitea{t: t}
 	g.start(binary, t.TempDir())
-	const password = "pass-W0rd1"
-	g.must(http.MethodPost, "/admin/users", map[string]any{"username": "bot", "email": "bot@example.invalid", "password": password, "must_change_password": false}, nil)
+	g.must(http.MethodPost, "/admin/users", map[string]any{"username": "bot", "email": "bot@example.invalid", "password": giteaPassword, "must_change_password": false}, nil)
 	g.must(http.MethodPost, "/orgs", map[string]any{"username": "team"}, nil)
 	g.must(http.MethodPost, "/orgs/team/repos", map[string]any{"name": "fleet", "auto_init": true, "default_branch": "main"}, nil)
 	g.must(http.MethodPut, "/repos/team/fleet/collaborators/bot", map[string]any{"permission": "write"}, nil)
 	g.must(http.MethodPost, "/repos/team/fleet/branch_protections", map[string]any{"rule_name": "main", "enable_push": false}, nil)
+	g.bot = g.tokenOf("bot", "bayplan", "write:repository")
+	return g
+}
+
+// giteaPassword is everybody's.
+const giteaPassword = "pass-W0rd1"
+
+// tokenOf makes a token of a user.
+func (g *gitea) tokenOf(user, name string, scopes ...string) string {
+	g.t.Helper()
 	var made struct {
 		Token string `json:"sha1"`
 	}
-	request := g.request(http.MethodPost, "/users/bot/tokens", map[string]any{"name": "bayplan", "scopes": []string{"write:repository"}})
-	request.SetBasicAuth("bot", password)
+	request := g.request(http.MethodPost, "/users/"+user+"/tokens", map[string]any{"name": name, "scopes": scopes})
+	request.SetBasicAuth(user, giteaPassword)
 	if status := g.send(request, &made); status != http.StatusCreated {
-		t.Fatalf("token of the bot: got %d", status)
+		g.t.Fatalf("token of %s: got %d", user, status)
 	}
-	g.bot = made.Token
-	return g
+	return made.Token
 }
 
 func (g *gitea) start(binary, dir string) {
