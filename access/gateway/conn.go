@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"slices"
@@ -18,11 +17,12 @@ import (
 
 // conn is a connection that has logged in.
 type conn struct {
+	rescuer
+
 	server *Server
 	ssh    *ssh.ServerConn
 	raw    net.Conn
 	who    login
-	log    *slog.Logger
 	// end hangs up; the first cause counts.
 	end context.CancelCauseFunc
 
@@ -55,9 +55,10 @@ func (s *Server) welcome(ctx context.Context, visit *visit) {
 		return
 	}
 	ctx, end := context.WithCancelCause(ctx)
+	defer end(errHungUp)
 	c := &conn{
-		server: s, ssh: client, raw: raw, who: who, end: end,
-		log:      s.options.Log.With("user", who.id.Space.User, "container", who.id, "remote", raw.RemoteAddr().String()),
+		rescuer: rescuer{s.options.Log.With("user", who.id.Space.User, "container", who.id, "remote", raw.RemoteAddr().String())},
+		server:  s, ssh: client, raw: raw, who: who, end: end,
 		sessions: map[*session]struct{}{}, forwards: map[*forward]struct{}{},
 	}
 	s.crowd.open(c)
@@ -68,9 +69,15 @@ func (s *Server) welcome(ctx context.Context, visit *visit) {
 // serve runs until the client hangs up, the login loses its right, or ctx ends.
 func (c *conn) serve(ctx context.Context, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
 	var open sync.WaitGroup
-	open.Go(func() { c.refuseGlobal(requests) })
-	open.Go(func() { c.keepAlive(ctx) })
-	open.Go(func() { c.lookAfter(ctx) })
+	for _, part := range []func(){
+		func() { c.refuseGlobal(requests) }, func() { c.keepAlive(ctx) }, func() { c.lookAfter(ctx) },
+	} {
+		open.Go(func() {
+			if err := c.survive(part); err != nil {
+				c.hangUp(err) // nobody looks after it any more
+			}
+		})
+	}
 	for n := range channels {
 		if err := c.take(); err != nil {
 			_ = n.Reject(ssh.ResourceShortage, err.Error())
@@ -78,7 +85,9 @@ func (c *conn) serve(ctx context.Context, channels <-chan ssh.NewChannel, reques
 		}
 		open.Go(func() {
 			defer c.give()
-			c.open(ctx, n)
+			if err := c.survive(func() { c.open(ctx, n) }); err != nil {
+				_ = n.Reject(ssh.ConnectionFailed, explain(err)) // where it isn't open yet
+			}
 		})
 	}
 	c.end(errHungUp)
@@ -202,7 +211,7 @@ func (c *conn) lookAfter(ctx context.Context) {
 // connection where nothing happens ends at once.
 func (c *conn) announce(what error) {
 	for _, s := range c.running() {
-		go s.tell(what.Error())
+		go func() { _ = c.survive(func() { s.tell(what.Error()) }) }()
 	}
 	c.mu.Lock()
 	idle := c.channels == 0
@@ -217,7 +226,7 @@ func (c *conn) dismiss(why error) {
 	time.AfterFunc(c.server.pace.notice, func() { _ = c.raw.Close() })
 	var told sync.WaitGroup
 	for _, s := range c.running() {
-		told.Go(func() { s.tell(why.Error()) })
+		told.Go(func() { _ = c.survive(func() { s.tell(why.Error()) }) })
 	}
 	told.Wait() // for as long as the connection is there
 	c.end(why)

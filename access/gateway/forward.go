@@ -56,14 +56,15 @@ func (c *conn) forward(ctx context.Context, n ssh.NewChannel) {
 		return
 	}
 	go ssh.DiscardRequests(requests)
-	sent, received := bridge(ctx, channel, remote)
+	sent, received := c.bridge(ctx, channel, remote)
 	audit.end(ctx, outcome{sent: sent, received: received, err: context.Cause(ctx)})
 }
 
-func (c *conn) dial(ctx context.Context, port uint32) (Conn, error) {
+func (c *conn) dial(ctx context.Context, port uint32) (remote Conn, err error) {
+	defer c.rescue(&err)
 	ctx, cancel := context.WithTimeoutCause(ctx, dialTime, fmt.Errorf("port %d of the container didn't answer within %s", port, dialTime))
 	defer cancel()
-	remote, err := c.server.options.Access.Dial(ctx, c.who.id, int(port))
+	remote, err = c.server.options.Access.Dial(ctx, c.who.id, int(port))
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
@@ -108,7 +109,7 @@ func (c *conn) endForwards(why error) {
 // bridge copies both ways until both have ended; each direction ends alone, as
 // clients wait for an answer after their last word. It closes both ends and
 // returns the bytes to the client and from it.
-func bridge(ctx context.Context, client ssh.Channel, remote Conn) (sent, received int64) {
+func (c *conn) bridge(ctx context.Context, client ssh.Channel, remote Conn) (sent, received int64) {
 	closeBoth := func() {
 		_ = client.Close()
 		_ = remote.Close()
@@ -117,23 +118,30 @@ func bridge(ctx context.Context, client ssh.Channel, remote Conn) (sent, receive
 	defer context.AfterFunc(ctx, closeBoth)()
 	var both sync.WaitGroup
 	both.Go(func() {
-		var err error
-		if received, err = io.Copy(remote, client); err == nil {
-			err = remote.CloseWrite()
-		}
-		if err != nil {
+		if c.pass(remote, client, &received) != nil {
 			closeBoth() // nobody takes what the client says
 		}
 	})
 	both.Go(func() {
-		var err error
-		if sent, err = io.Copy(client, remote); err == nil {
-			err = client.CloseWrite()
-		}
-		if err != nil {
+		if c.pass(client, remote, &sent) != nil {
 			closeBoth() // nobody takes what the container says, or it has broken off
 		}
 	})
 	both.Wait()
 	return sent, received
+}
+
+// way is one of the two ends of a forwarded connection.
+type way interface {
+	io.ReadWriter
+	CloseWrite() error
+}
+
+// pass copies one way to its end.
+func (c *conn) pass(to, from way, copied *int64) (err error) {
+	defer c.rescue(&err)
+	if *copied, err = io.Copy(to, from); err != nil {
+		return err
+	}
+	return to.CloseWrite()
 }

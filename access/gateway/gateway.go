@@ -143,7 +143,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	var open sync.WaitGroup
 	err := s.accept(ctx, l, func(c net.Conn) {
 		v := s.crowd.enter(c) // in the order in which they came
-		open.Go(func() { s.welcome(life, v) })
+		open.Go(func() { _ = rescuer{s.options.Log}.survive(func() { s.welcome(life, v) }) })
 	})
 	ended := make(chan struct{})
 	go func() { open.Wait(); close(ended) }()

@@ -60,13 +60,19 @@ func (c *conn) session(ctx context.Context, n ssh.NewChannel) {
 	}
 	c.join(s)
 	defer c.part(s)
+	defer func() {
+		_ = channel.Close()
+		go ssh.DiscardRequests(requests) // none, unless the loop has panicked
+	}()
 	for r := range requests {
 		granted, start := s.request(r)
 		_ = r.Reply(granted, nil)
 		if start != nil {
 			go func() {
 				defer close(s.done)
-				s.run(ctx, start)
+				if c.survive(func() { s.run(ctx, start) }) != nil {
+					_ = channel.Close()
+				}
 			}()
 		}
 	}
@@ -190,7 +196,11 @@ func (s *session) run(ctx context.Context, w *work) {
 	for _, why := range s.conn.refused() {
 		s.tell(why)
 	}
-	exit, err := s.do(ctx, w)
+	var exit Exit
+	var err error
+	if broken := s.conn.survive(func() { exit, err = s.do(ctx, w) }); broken != nil {
+		err = broken
+	}
 	if err != nil {
 		exit = Exit{Code: exitGateway}
 		if ctx.Err() == nil {

@@ -28,7 +28,7 @@ func (s *session) sftp(ctx context.Context) (Exit, error) {
 	}
 	stop := context.AfterFunc(ctx, func() { _ = s.channel.Close() })
 	defer stop()
-	files := newFileServer(ctx, s.conn.server.options.Access.Files(s.conn.who.id))
+	files := newFileServer(ctx, s.conn.server.options.Access.Files(s.conn.who.id), s.conn.rescuer)
 	wire := struct {
 		io.Reader
 		io.Writer

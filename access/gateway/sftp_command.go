@@ -11,7 +11,8 @@ import (
 )
 
 // Filecmd implements sftp.FileCmder.
-func (f *fileServer) Filecmd(r *sftp.Request) error {
+func (f *fileServer) Filecmd(r *sftp.Request) (err error) {
+	defer f.rescue(&err)
 	defer f.changed()
 	switch r.Method {
 	case "Setstat":
@@ -35,9 +36,10 @@ func (f *fileServer) Filecmd(r *sftp.Request) error {
 }
 
 // PosixRename implements sftp.PosixRenameFileCmder.
-func (f *fileServer) PosixRename(r *sftp.Request) error {
+func (f *fileServer) PosixRename(r *sftp.Request) (err error) {
+	defer f.fault(&err)
 	defer f.changed()
-	return status(f.files.Move(f.ctx, r.Filepath, r.Target))
+	return f.files.Move(f.ctx, r.Filepath, r.Target)
 }
 
 // remove removes a file, or an empty directory where one is meant.

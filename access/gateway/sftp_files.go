@@ -28,6 +28,8 @@ const (
 
 // fileServer answers SFTP requests with the files of a container.
 type fileServer struct {
+	rescuer
+
 	ctx   context.Context //nolint:containedctx // the library asks without one
 	files Files
 	held  atomic.Int64
@@ -44,8 +46,8 @@ type sight struct {
 	at   time.Time
 }
 
-func newFileServer(ctx context.Context, files Files) *fileServer {
-	return &fileServer{ctx: ctx, files: files, seen: map[string]sight{}, writers: map[*writer]string{}}
+func newFileServer(ctx context.Context, files Files, r rescuer) *fileServer {
+	return &fileServer{rescuer: r, ctx: ctx, files: files, seen: map[string]sight{}, writers: map[*writer]string{}}
 }
 
 func (f *fileServer) handlers() sftp.Handlers {
@@ -90,9 +92,9 @@ func (f *fileServer) changed() {
 }
 
 // Fileread implements sftp.FileReader.
-func (f *fileServer) Fileread(r *sftp.Request) (io.ReaderAt, error) {
-	file, err := f.reader(r.Filepath)
-	return file, status(err)
+func (f *fileServer) Fileread(r *sftp.Request) (file io.ReaderAt, err error) {
+	defer f.fault(&err)
+	return f.reader(r.Filepath)
 }
 
 func (f *fileServer) reader(name string) (*reader, error) {
@@ -107,31 +109,32 @@ func (f *fileServer) reader(name string) (*reader, error) {
 		return nil, err
 	}
 	return &reader{
-		closed: f.give,
-		open:   func(offset int64) (io.ReadCloser, error) { return f.files.Read(f.ctx, name, offset) },
+		rescuer: f.rescuer, closed: f.give,
+		open: func(offset int64) (io.ReadCloser, error) { return f.files.Read(f.ctx, name, offset) },
 	}, nil
 }
 
 // Filewrite implements sftp.FileWriter.
-func (f *fileServer) Filewrite(r *sftp.Request) (io.WriterAt, error) {
-	w, err := f.writer(r)
-	return w, status(err)
+func (f *fileServer) Filewrite(r *sftp.Request) (file io.WriterAt, err error) {
+	defer f.fault(&err)
+	return f.writer(r)
 }
 
 // OpenFile implements sftp.OpenFileWriter, for files that are read and written.
-func (f *fileServer) OpenFile(r *sftp.Request) (sftp.WriterAtReaderAt, error) {
+func (f *fileServer) OpenFile(r *sftp.Request) (file sftp.WriterAtReaderAt, err error) {
+	defer f.fault(&err)
 	if !r.Pflags().Creat {
 		if _, err := f.look(r.Filepath, true); err != nil {
-			return nil, status(err)
+			return nil, err
 		}
 	}
 	w, err := f.writer(r)
 	if err != nil {
-		return nil, status(err)
+		return nil, err
 	}
 	return &readWriter{writer: w, reader: reader{
-		closed: func() {},
-		open:   func(offset int64) (io.ReadCloser, error) { return f.files.Read(f.ctx, r.Filepath, offset) },
+		rescuer: f.rescuer, closed: func() {},
+		open: func(offset int64) (io.ReadCloser, error) { return f.files.Read(f.ctx, r.Filepath, offset) },
 	}}, nil
 }
 
@@ -146,10 +149,11 @@ func (f *fileServer) writer(r *sftp.Request) (*writer, error) {
 		return nil, err
 	}
 	w := &writer{
-		first: WriteOptions{Truncate: flags.Trunc, Exclusive: flags.Creat && flags.Excl},
-		make:  flags.Creat || flags.Trunc,
-		held:  &f.held,
-		write: func(r io.Reader, o WriteOptions) error { return f.files.Write(f.ctx, name, r, o) },
+		rescuer: f.rescuer,
+		first:   WriteOptions{Truncate: flags.Trunc, Exclusive: flags.Creat && flags.Excl},
+		make:    flags.Creat || flags.Trunc,
+		held:    &f.held,
+		write:   func(r io.Reader, o WriteOptions) error { return f.files.Write(f.ctx, name, r, o) },
 	}
 	if len(r.Attrs) == 4 { // no other attribute has this length
 		w.first.Mode = fs.FileMode(r.Attrs[2])<<8&0o777 | fs.FileMode(r.Attrs[3])
@@ -210,52 +214,60 @@ func (f *fileServer) look(name string, follow bool) (FileInfo, error) {
 }
 
 // Filelist implements sftp.FileLister.
-func (f *fileServer) Filelist(r *sftp.Request) (sftp.ListerAt, error) {
+func (f *fileServer) Filelist(r *sftp.Request) (list sftp.ListerAt, err error) {
+	defer f.fault(&err)
 	if r.Method == "Stat" {
 		return f.one(r.Filepath, true)
 	}
 	infos, err := f.files.List(f.ctx, r.Filepath)
 	if err != nil {
-		return nil, status(err)
+		return nil, err
 	}
 	if err := f.take(); err != nil {
-		return nil, status(err)
+		return nil, err
 	}
 	f.remember(r.Filepath, infos)
-	return &listing{infos: infos, closed: f.give}, nil
+	return &listing{rescuer: f.rescuer, infos: infos, closed: f.give}, nil
 }
 
 // Lstat implements sftp.LstatFileLister.
-func (f *fileServer) Lstat(r *sftp.Request) (sftp.ListerAt, error) { return f.one(r.Filepath, false) }
+func (f *fileServer) Lstat(r *sftp.Request) (list sftp.ListerAt, err error) {
+	defer f.fault(&err)
+	return f.one(r.Filepath, false)
+}
 
 func (f *fileServer) one(name string, follow bool) (sftp.ListerAt, error) {
 	info, err := f.look(name, follow)
 	if err != nil {
-		return nil, status(err)
+		return nil, err
 	}
-	return &listing{infos: []FileInfo{info}, closed: func() {}}, nil
+	return &listing{rescuer: f.rescuer, infos: []FileInfo{info}, closed: func() {}}, nil
 }
 
 // Readlink implements sftp.ReadlinkFileLister.
-func (f *fileServer) Readlink(name string) (string, error) {
+func (f *fileServer) Readlink(name string) (target string, err error) {
+	defer f.fault(&err)
 	info, err := f.look(name, false)
 	if err != nil {
-		return "", status(err)
+		return "", err
 	}
 	if info.Mode&fs.ModeSymlink == 0 {
-		return "", status(schema.Errorf(schema.Invalid, "%s is no symlink", name))
+		return "", schema.Errorf(schema.Invalid, "%s is no symlink", name)
 	}
 	return info.Target, nil
 }
 
 // listing is a list of files that is given away in parts.
 type listing struct {
+	rescuer
+
 	infos  []FileInfo
 	closed func()
 }
 
 // ListAt implements sftp.ListerAt.
-func (l *listing) ListAt(to []os.FileInfo, offset int64) (int, error) {
+func (l *listing) ListAt(to []os.FileInfo, offset int64) (_ int, err error) {
+	defer l.rescue(&err)
 	if offset >= int64(len(l.infos)) {
 		return 0, io.EOF
 	}

@@ -23,6 +23,8 @@ const (
 // reader reads a file for a client that asks for parts of it, mostly in order:
 // as one stream, begun anew where the client jumps.
 type reader struct {
+	rescuer
+
 	open   func(offset int64) (io.ReadCloser, error)
 	closed func()
 
@@ -37,10 +39,10 @@ type reader struct {
 }
 
 // ReadAt implements io.ReaderAt.
-func (r *reader) ReadAt(p []byte, offset int64) (int, error) {
+func (r *reader) ReadAt(p []byte, offset int64) (n int, err error) {
+	defer r.rescue(&err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := 0
 	for n < len(p) {
 		at := offset + int64(n)
 		if start := r.next - int64(len(r.behind)); at >= start && at < r.next {
@@ -114,7 +116,8 @@ func (r *reader) reset() {
 }
 
 // Close implements io.Closer.
-func (r *reader) Close() error {
+func (r *reader) Close() (err error) {
+	defer r.rescue(&err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.done {

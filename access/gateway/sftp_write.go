@@ -15,6 +15,8 @@ const maxHeld = 1 << 20
 // writer writes a file for a client that sends parts of it, mostly in order:
 // as one stream, begun anew where the client jumps.
 type writer struct {
+	rescuer
+
 	write  func(io.Reader, WriteOptions) error
 	closed func()
 	// held counts what waits in the whole session.
@@ -59,11 +61,16 @@ func (w *writer) start(offset int64) {
 	out, in := io.Pipe()
 	s := &stream{in, make(chan error, 1)}
 	go func() {
-		err := w.write(out, o)
+		err := w.attempt(out, o)
 		_ = out.CloseWithError(err) // nobody reads any more
 		s.result <- err
 	}()
 	w.stream, w.next = s, offset
+}
+
+func (w *writer) attempt(from io.Reader, o WriteOptions) (err error) {
+	defer w.rescue(&err)
+	return w.write(from, o)
 }
 
 // finish ends the stream; what it was given is in the file then.
@@ -80,7 +87,8 @@ func (w *writer) finish() {
 
 // WriteAt implements io.WriterAt. What comes too early is kept for a while, so
 // that an error of the file may show only later.
-func (w *writer) WriteAt(p []byte, offset int64) (int, error) {
+func (w *writer) WriteAt(p []byte, offset int64) (_ int, err error) {
+	defer w.rescue(&err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
@@ -191,8 +199,9 @@ func (w *writer) settle() error {
 }
 
 // Close implements io.Closer. Its error says whether everything was written.
-func (w *writer) Close() error {
-	err := w.settle()
+func (w *writer) Close() (err error) {
+	defer w.rescue(&err)
+	err = w.settle()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.done {
@@ -213,7 +222,8 @@ type readWriter struct {
 }
 
 // ReadAt implements io.ReaderAt.
-func (rw *readWriter) ReadAt(p []byte, offset int64) (int, error) {
+func (rw *readWriter) ReadAt(p []byte, offset int64) (_ int, err error) {
+	defer rw.rescue(&err)
 	if err := rw.settle(); err != nil {
 		return 0, status(err)
 	}
@@ -221,7 +231,8 @@ func (rw *readWriter) ReadAt(p []byte, offset int64) (int, error) {
 }
 
 // WriteAt implements io.WriterAt.
-func (rw *readWriter) WriteAt(p []byte, offset int64) (int, error) {
+func (rw *readWriter) WriteAt(p []byte, offset int64) (_ int, err error) {
+	defer rw.rescue(&err)
 	rw.reader.reset()
 	return rw.writer.WriteAt(p, offset)
 }
