@@ -117,7 +117,7 @@ func (a *API) hold(kind string, id schema.ContainerID, need auth.Scope, run func
 			s.finish(context.WithoutCancel(ctx), context.Cause(ctx))
 		})
 		start := time.Now()
-		err = run(ctx, s)
+		err = survive(func() error { return run(ctx, s) })
 		if err == nil {
 			// Closing waits for a few seconds only, and what is under way would be
 			// lost. The client may have heard all and be gone already.
@@ -160,7 +160,7 @@ func (s *session) listen(ctx context.Context, data func(io.Reader) error, contro
 	ctx = context.WithoutCancel(ctx)
 	s.talks.Go(func() {
 		for {
-			if err := s.hear(ctx, data, control); err != nil {
+			if err := survive(func() error { return s.hear(ctx, data, control) }); err != nil {
 				s.end(err)
 				return
 			}
@@ -273,6 +273,12 @@ func (s *session) ping(ctx context.Context) error {
 
 // finish tells the client why the session ends, and closes the connection.
 func (s *session) finish(ctx context.Context, err error) {
+	if broken := survive(func() error { s.say(ctx, err); return nil }); broken != nil {
+		s.api.log.ErrorContext(ctx, "session not closed", "request", requestIDOf(ctx), "err", broken)
+	}
+}
+
+func (s *session) say(ctx context.Context, err error) {
 	switch {
 	case err == nil:
 		_ = s.conn.Close(websocket.StatusNormalClosure, "") // the client may be gone

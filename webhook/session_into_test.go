@@ -412,9 +412,17 @@ func TestPingKeepsSessions(t *testing.T) {
 	// A client whose reading side stands still answers no ping.
 	openLine(t, srv, insideWeb+"/exec?command=cat", nil)
 	eventually(t, "it was inside, and the dead is gone", func() bool { return h.inside.Running() == 0 && h.streams.count() == 0 })
-	l := openLine(t, srv, insideWeb+"/exec?command=cat", nil)
+	// Each ping waits for the answer to the last one, however long that takes.
+	h.streams.pace.stall = time.Minute
+	var pings atomic.Int32
+	l := openLine(t, srv, insideWeb+"/exec?command=cat", &websocket.DialOptions{OnPingReceived: func(context.Context, []byte) bool {
+		pings.Add(1)
+		return true
+	}})
 	go func() {
-		time.Sleep(300 * time.Millisecond)
+		for pings.Load() < 20 {
+			time.Sleep(time.Millisecond)
+		}
 		_ = l.Write(context.Background(), websocket.MessageText, []byte(`{"type":"eof"}`))
 	}()
 	l.hear(true, nil).wantExit(t, 0, "")

@@ -59,7 +59,7 @@ func (a *API) listen(ctx context.Context, conn *websocket.Conn, p *place) {
 	for {
 		message, err := hear(ctx, conn)
 		if err == nil {
-			err = a.renew(ctx, p, message)
+			err = survive(func() error { return a.renew(ctx, p, message) })
 		}
 		if err != nil {
 			p.end(err)

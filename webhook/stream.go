@@ -129,7 +129,7 @@ func (s *streams) look() {
 	open := slices.Collect(maps.Keys(s.open))
 	s.mu.Unlock()
 	for _, p := range open {
-		if err := s.stays(p); err != nil {
+		if err := survive(func() error { return s.stays(p) }); err != nil {
 			p.expel(err, s.pace.check)
 		}
 	}
