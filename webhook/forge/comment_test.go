@@ -77,6 +77,15 @@ func TestComment(t *testing.T) {
 	}
 }
 
+// What GitLab writes in our name isn't ours.
+func TestGitLabSystemNote(t *testing.T) {
+	f := reviewFlavors()[1]
+	system := strings.Replace(f.saidIn(5, mine, marker), `"system":false`, `"system":true`, 1)
+	if err := f.open(t, f.writing([]string{system}, f.add(marker+"\nnew"))...).Comment(t.Context(), 7, marker, "new"); err != nil {
+		t.Error(err)
+	}
+}
+
 // A marker may go on, to carry what the comment was made of.
 func TestCommentWithALongerMarker(t *testing.T) {
 	f := reviewFlavors()[0]

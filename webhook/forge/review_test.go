@@ -264,6 +264,16 @@ func TestGitLabPendingTwice(t *testing.T) {
 	}
 }
 
+// GitLab knows one kind of failure, so that the other is said already.
+func TestGitLabError(t *testing.T) {
+	f := reviewFlavors()[1]
+	failed := `[{"id":7,"status":"failed","name":"bayplan/plan","description":"looks","target_url":null},{"id":6,"status":"success","name":"bayplan/plan"}]`
+	forge := f.open(t, f.get(f.status, failed))
+	if err := forge.SetStatus(t.Context(), headOf7, Status{Context: "bayplan/plan", State: StateError, Description: "looks"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // The commit of a fork is on no branch of the project.
 func TestGitLabStatusOfAFork(t *testing.T) {
 	f := reviewFlavors()[1]
