@@ -89,6 +89,14 @@ func (f pullForge) SetStatus(ctx context.Context, commit schema.Revision, s pull
 	})
 }
 
+func (f pullForge) Annotate(ctx context.Context, commit schema.Revision, s pulls.Status, found schema.Findings) error {
+	_, err := f.Forge.Annotate(ctx, commit, forge.Annotations{
+		Name: s.Context, State: forge.StatusState(s.State), Title: s.Description,
+		Summary: "The comment of the pull request says what it changes.", URL: s.URL, Findings: found,
+	})
+	return err
+}
+
 // pullRepository is the repository as reviews need it.
 type pullRepository struct{ *gitsync.Repo }
 

@@ -12,6 +12,7 @@
 //	bayplan/validate  failure when it adds findings of severity error
 //	bayplan/plan      what is created, changed and deleted, and the dangers
 //	bayplan/sync      of the branch's head: whether the cluster holds it
+//	bayplan/findings  the findings at their lines, where the forge can do that
 //
 // The input may be anybody's. It is YAML that is compared without a cluster, a
 // network or a process; how much is fetched, unpacked, read and compared, and

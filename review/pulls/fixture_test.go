@@ -60,12 +60,14 @@ type desk struct {
 	written  []string
 	asked    int
 	comments map[int64]string
+	// shown are the findings of commits.
+	shown map[schema.Revision]string
 	// refuses are pull requests whose comments are locked.
 	refuses map[int64]bool
 }
 
 func newDesk() *desk {
-	return &desk{statuses: map[schema.Revision]map[string]Status{}, comments: map[int64]string{}, refuses: map[int64]bool{}}
+	return &desk{statuses: map[schema.Revision]map[string]Status{}, comments: map[int64]string{}, shown: map[schema.Revision]string{}, refuses: map[int64]bool{}}
 }
 
 func (d *desk) PullRequests(context.Context) ([]PullRequest, error) {
@@ -95,6 +97,16 @@ func (d *desk) SetStatus(_ context.Context, commit schema.Revision, s Status) er
 	d.statuses[commit][s.Context] = s
 	d.written = append(d.written, fmt.Sprintf("%s %s %s", commit.Short(), s.Context, s.State))
 	return nil
+}
+
+func (d *desk) Annotate(_ context.Context, commit schema.Revision, s Status, found schema.Findings) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.asked++
+	if d.err == nil {
+		d.shown[commit] = fmt.Sprintf("%s %s %s %d", s.Context, s.State, found[0].Position, len(found))
+	}
+	return d.err
 }
 
 func (d *desk) Comment(_ context.Context, number int64, marker, body string) error {

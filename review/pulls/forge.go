@@ -15,6 +15,9 @@ type Forge interface {
 	Status(ctx context.Context, commit schema.Revision, name string) (State, error)
 	// SetStatus writes a status of a commit; one that it has already isn't written again.
 	SetStatus(ctx context.Context, commit schema.Revision, s Status) error
+	// Annotate shows findings at their lines, where the forge can do that and doesn't
+	// so already; where it can't it does nothing.
+	Annotate(ctx context.Context, commit schema.Revision, s Status, found schema.Findings) error
 	// Comment writes the one comment that begins with the marker; one that says the
 	// same already isn't written again.
 	Comment(ctx context.Context, number int64, marker, body string) error
@@ -54,6 +57,7 @@ const (
 	checkValidate = "validate"
 	checkPlan     = "plan"
 	checkSync     = "sync"
+	checkFindings = "findings" // at their lines
 )
 
 // context names a check. Fleets that share a repository have their own.

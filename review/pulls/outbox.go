@@ -51,12 +51,14 @@ func (o over) allows(now State) bool {
 	return true
 }
 
-// letter is something that the forge is to know: the status of a commit, or the
-// comment of a pull request.
+// letter is something that the forge is to know: the status of a commit, findings
+// in its files, or the comment of a pull request.
 type letter struct {
 	commit schema.Revision
 	status Status
 	over   over
+	// findings, if there are any, are shown at their lines under the status' name.
+	findings schema.Findings
 
 	number          int64
 	marker, comment string
@@ -219,6 +221,9 @@ func (o *outbox) send(ctx context.Context, l *letter) error {
 	defer cancel()
 	if l.number != 0 {
 		return o.forge.Comment(ctx, l.number, l.marker, l.comment)
+	}
+	if len(l.findings) > 0 {
+		return o.forge.Annotate(ctx, l.commit, l.status, l.findings)
 	}
 	now, err := o.known(ctx, l)
 	if err != nil || !l.over.allows(now) {

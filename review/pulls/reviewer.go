@@ -57,7 +57,7 @@ type Options struct {
 	// Pause is the least time between two looks, 2 s when 0, and longer where many
 	// are open.
 	Poll, Pause time.Duration
-	// Timeout bounds one review, a minute when 0; MaxFiles how many files may
+	// Timeout bounds one review, two minutes when 0; MaxFiles how many files may
 	// differ, 20,000 when 0.
 	Timeout  time.Duration
 	MaxFiles int
@@ -84,7 +84,7 @@ type Reviewer struct {
 
 // New returns a Reviewer that does nothing until Run.
 func New(o Options) *Reviewer {
-	for field, value := range map[*time.Duration]time.Duration{&o.Poll: time.Minute, &o.Pause: 2 * time.Second, &o.Timeout: time.Minute} {
+	for field, value := range map[*time.Duration]time.Duration{&o.Poll: time.Minute, &o.Pause: 2 * time.Second, &o.Timeout: 2 * time.Minute} {
 		if *field == 0 {
 			*field = value
 		}

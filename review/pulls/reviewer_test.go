@@ -48,6 +48,7 @@ func TestReview(t *testing.T) {
 		later(r, 5*time.Second)
 		wantText(t, d.said(two, "validate"), "failure: 1 error: users/alice/web/web.yaml:6:3: ")
 		wantText(t, d.comment(7), "**1 error**", "entrypoint", string(two))
+		want(t, "at their lines", d.shown[two], "bayplan/findings failure users/alice/web/web.yaml:6:3 1")
 		if strings.Contains(d.comment(7), string(one)) {
 			t.Errorf("the comment still speaks of the old head:\n%s", d.comment(7))
 		}
@@ -114,8 +115,8 @@ func TestOneBadPullRequestHoldsNobody(t *testing.T) {
 		}
 		d.set(open...)
 		r, _ := start(t, d, s, func(o *Options) { o.MaxFiles = 30 })
-		later(r, 3*time.Minute)
-		want(t, "hangs", d.said(rev("hangs1"), "plan"), "error: not reviewed: that took longer than 1m0s; it is tried again")
+		later(r, 5*time.Minute)
+		want(t, "hangs", d.said(rev("hangs1"), "plan"), "error: not reviewed: that took longer than 2m0s; it is tried again")
 		want(t, "large", d.said(rev("large"), "validate"), "error: not reviewed: an object of 52428800 bytes @everyone")
 		wantText(t, d.comment(3), "### Not reviewed", "`an object of 52428800 bytes @everyone`")
 		want(t, "many", d.said(rev("many"), "validate"), "error: not reviewed: more than 30 files differ; split the change")
@@ -128,7 +129,7 @@ func TestOneBadPullRequestHoldsNobody(t *testing.T) {
 
 		// A new one doesn't wait for those that take long.
 		d.set(append(open, s.offer(99, rev("new"), offer{base: fleet, head: fleet}))...)
-		later(r, 2*time.Minute)
+		later(r, 3*time.Minute)
 		want(t, "new", d.said(rev("new"), "validate"), "success: no findings")
 
 		// What was in the way may go away.

@@ -16,6 +16,8 @@ const (
 	// up to maxRetry.
 	retryAfter = 15 * time.Second
 	maxRetry   = 15 * time.Minute
+	// maxAnnotated bounds the findings that are shown at their lines.
+	maxAnnotated = 500
 )
 
 // work reviews what is due until ctx ends.
@@ -69,6 +71,7 @@ func (r *Reviewer) take(ctx context.Context) (*PullRequest, context.Context, con
 type result struct {
 	statuses []Status
 	comment  string
+	findings schema.Findings
 	own      []schema.Revision
 }
 
@@ -92,7 +95,8 @@ func (r *Reviewer) review(ctx context.Context, loader Loader, p PullRequest) (fo
 		return result{}, tooLong(ctx, err)
 	}
 	return result{
-		statuses: r.statuses(p, plan), comment: r.comment(p, change.Base.Revision, plan), own: change.Own,
+		statuses: r.statuses(p, plan), comment: r.comment(p, change.Base.Revision, plan),
+		findings: plan.Findings[:min(len(plan.Findings), maxAnnotated)], own: change.Own,
 	}, nil
 }
 
@@ -154,6 +158,11 @@ func (r *Reviewer) finish(ctx context.Context, o outcome) {
 	}
 	for _, s := range o.result.statuses {
 		r.outbox.put(letter{commit: p.Head, status: s})
+	}
+	if len(o.result.findings) > 0 {
+		shown := o.result.statuses[0]
+		shown.Context = r.context(checkFindings)
+		r.outbox.put(letter{commit: p.Head, status: shown, findings: o.result.findings})
 	}
 	if o.result.comment != "" {
 		r.outbox.put(letter{number: p.Number, marker: r.marker(), comment: o.result.comment})
