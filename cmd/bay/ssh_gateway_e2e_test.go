@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ func TestE2ESSH(t *testing.T) {
 		"folders":        sshFolders,
 		"files":          sshFiles,
 		"vanishing":      sshVanishing,
+		"many at once":   sshAtOnce,
+		"keys in turn":   sshKeysInTurn,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, s) })
 	}
@@ -294,6 +297,43 @@ func sshVanishing(t *testing.T, s *shore) {
 			return got.Code == 1, got.Out
 		})
 	}
+}
+
+// The right key is found behind a wrong one, and as the sixth.
+func sshKeysInTurn(t *testing.T, s *shore) {
+	t.Helper()
+	for _, wrong := range []int{1, 5} {
+		cmd := s.command("ssh", "web", "@", "echo in")
+		var args []string
+		for range wrong {
+			args = append(args, "-i", newKey(t))
+		}
+		cmd.Args = slices.Insert(cmd.Args, slices.Index(cmd.Args, "-i"), args...)
+		if diff := cmp.Diff(sshOutcome{Out: "in\n"}, finish(t, cmd)); diff != "" {
+			t.Errorf("%d wrong keys first: -want +got\n%s", wrong, diff)
+		}
+	}
+}
+
+// Nothing of what short commands say is lost, many at a time.
+func sshAtOnce(t *testing.T, s *shore) {
+	t.Helper()
+	var all sync.WaitGroup
+	for range 6 {
+		all.Go(func() {
+			for range 8 {
+				got := finish(t, s.command("ssh", "web", "-tt", "@", "stty size; test -t 0 && exit 9"))
+				if got.Code != 9 || got.Out != "24 80\r\n" {
+					t.Errorf("terminal: %+v", got)
+				}
+				got = finish(t, s.command("ssh", "web", "@", "echo o; echo e >&2; exit 7"))
+				if diff := cmp.Diff(sshOutcome{"o\n", "e\n", 7}, got); diff != "" {
+					t.Errorf("pipes: -want +got\n%s", diff)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // An image without a shell says so.

@@ -37,7 +37,9 @@ func newShore(t *testing.T) *shore {
 	if os.Getenv("BAYPLAN_TEST_NODE") != "real" {
 		t.Fatal("this test needs a real node: bin/devcluster run --node real -- go test …")
 	}
-	s := &shore{user: kubetest.Space(t).User, ssh: sshConfig{HostKeyFiles: []string{filepath.Join(t.TempDir(), "host_key")}}}
+	s := &shore{ssh: sshConfig{HostKeyFiles: []string{filepath.Join(t.TempDir(), "host_key")}}}
+	sweep(t, func() schema.User { return s.user })
+	s.user = kubetest.Space(t).User
 	c := defaultConfig()
 	c.Listen, c.Metrics.Listen = "127.0.0.1:0", ""
 	c.Repository.Host, c.Cluster.Kubeconfig, c.Cluster.Fleet = t.TempDir(), os.Getenv("BAYPLAN_TEST_KUBECONFIG"), string(s.user)
