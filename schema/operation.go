@@ -50,6 +50,8 @@ type Operation struct {
 	Actor string `json:"actor"`
 	// Revision is the commit; empty while it awaits review.
 	Revision Revision `json:"commit,omitempty"`
+	// Review is the page of its pull request, where there is one that is known.
+	Review string `json:"review,omitempty"`
 	// Reason is a CamelCase word, the Pod's own where it has a say; Message is a sentence.
 	Reason  string    `json:"reason,omitempty"`
 	Message string    `json:"message,omitempty"`

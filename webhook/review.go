@@ -29,6 +29,7 @@ const (
 // asked for stays: the commit that merged it may say less.
 func reviewed(op schema.Operation, c Commit) schema.Operation {
 	at := cmp.Or(c.ReviewURL, "its branch bayplan/"+op.ID)
+	op.Review = cmp.Or(c.ReviewURL, op.Review)
 	switch {
 	case c.AwaitingReview:
 		op.State, op.Revision = schema.OperationAwaitingReview, ""

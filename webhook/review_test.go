@@ -130,7 +130,7 @@ func TestWriteAwaitsReview(t *testing.T) {
 			t.Errorf("%v (-want +got):\n%s", answer.Header(), diff)
 		}
 		const text = "https://forge.example/pulls/1 waits to be merged"
-		if op := w.wantOperation(t, v.Operation.ID, schema.OperationAwaitingReview, "ReviewRequired", text); op.Revision != "" || op.Target != "alice--web" || op.Actor != "anonymous" {
+		if op := w.wantOperation(t, v.Operation.ID, schema.OperationAwaitingReview, "ReviewRequired", text); op.Revision != "" || op.Review != v.Review || op.Target != "alice--web" || op.Actor != "anonymous" {
 			t.Errorf("got %+v", op)
 		}
 		again := decode[Written](t, w.want(t, 202, "POST", "/compute/containers/alice--web/stop", "", "Idempotency-Key", "k"))
