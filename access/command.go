@@ -25,7 +25,7 @@ const announce = announceCheck + announceItself + `exec "$@"`
 // to do so, and what is unread when a connection is closed makes TCP throw away
 // the exit code on its way to us. The traps let the shell outlive a signal to
 // both, and its own words about that are nobody's business.
-const announceInput = announceCheck + announceItself + `exec 3>&2 2>/dev/null
+const announceInput = announceBehind + announceCheck + announceItself + `exec 3>&2 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
 (exec "$@" 2>&3 3>&-)
 c=$?
@@ -38,7 +38,7 @@ exit $c`
 // more makes those in between drop all that is on its way to us, the exit code
 // and the last of the output. The command gets a process of its own, which may
 // take the terminal and its group as a shell does, and says both numbers.
-const announceTerminal = announceCheck + `exec 3>&2 2>/dev/null
+const announceTerminal = announceBehind + announceCheck + `exec 3>&2 2>/dev/null
 trap bayplan_cut=y HUP TERM
 trap : INT QUIT USR1 USR2 ALRM PIPE
 (exec sh -c 'echo "` + announcement + `$0 $$"; exec "$@"' "$$" "$@" 2>&3 3>&-)
@@ -56,6 +56,10 @@ while [ -z "$bayplan_cut" ] && [ $n -gt 0 ]; do
 	fi
 done
 exit $c`
+
+// announceBehind is what those read who list processes.
+const announceBehind = `# bayplan: waits to tell how the command ended
+`
 
 const announceCheck = `if case $1 in */*) test -e "$1" ;; *) command -v "$1" >/dev/null 2>&1 ;; esac; then :; else
 	echo "` + announcement + `not found" >&2

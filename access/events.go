@@ -3,8 +3,10 @@ package access
 import (
 	"cmp"
 	"context"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +47,7 @@ func (a *Access) Events(ctx context.Context, id schema.ContainerID) ([]Event, er
 		return nil, err
 	}
 	concerns := concerning(id.Name, t.Claims)
-	found := map[Event]*Event{}
+	found := map[Event]*tally{}
 	options := metav1.ListOptions{Limit: eventPage}
 	for range eventPages {
 		list := &corev1.EventList{}
@@ -63,14 +65,28 @@ func (a *Access) Events(ctx context.Context, id schema.ContainerID) ([]Event, er
 			break
 		}
 	}
-	events := make([]Event, 0, len(found))
-	for _, e := range found {
-		events = append(events, *e)
-	}
-	slices.SortFunc(events, func(a, b Event) int {
-		return cmp.Or(a.Last.Compare(b.Last), a.First.Compare(b.First), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Message, b.Message))
+	return newest(found), nil
+}
+
+// tally is an event with all its repetitions.
+type tally struct {
+	Event
+	// version is that of the last one. Times are in whole seconds, and these
+	// tell in which order things happened within one.
+	version uint64
+}
+
+// newest are the last ones in the order in which they happened.
+func newest(found map[Event]*tally) []Event {
+	all := slices.SortedFunc(maps.Values(found), func(a, b *tally) int {
+		return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.version, b.version), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
 	})
-	return events[max(0, len(events)-maxEvents):], nil
+	all = all[max(0, len(all)-maxEvents):]
+	events := make([]Event, len(all))
+	for i, e := range all {
+		events[i] = e.Event
+	}
+	return events
 }
 
 // The names that a Deployment's ReplicaSets, and their Pods, have behind its
@@ -102,7 +118,7 @@ func concerning(name string, claims []string) func(corev1.ObjectReference) bool 
 }
 
 // count adds the event to what it repeats.
-func count(found map[Event]*Event, e *corev1.Event) {
+func count(found map[Event]*tally, e *corev1.Event) {
 	what := Event{Type: e.Type, Reason: e.Reason, Message: e.Message, Object: e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name}
 	first, last := e.FirstTimestamp.Time, e.LastTimestamp.Time
 	times := max(e.Count, 1)
@@ -117,12 +133,13 @@ func count(found map[Event]*Event, e *corev1.Event) {
 	}
 	known := found[what]
 	if known == nil {
-		repeated := what
-		repeated.First, repeated.Last = first.UTC(), last.UTC()
-		known = &repeated
+		known = &tally{Event: what}
+		known.First, known.Last = first.UTC(), last.UTC()
 		found[what] = known
 	}
 	known.Count += times
+	version, _ := strconv.ParseUint(e.ResourceVersion, 10, 64) // they are ordered since Kubernetes 1.35
+	known.version = max(known.version, version)
 	if first.Before(known.First) {
 		known.First = first.UTC()
 	}

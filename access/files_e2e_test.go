@@ -64,7 +64,7 @@ func TestE2EFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		if err := r.Close(); err != nil || time.Since(began) > 3*time.Second {
+		if err := r.Close(); err != nil || time.Since(began) > 10*time.Second {
 			t.Errorf("closed after %v, error %v", time.Since(began), err)
 		}
 		var archive bytes.Buffer

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -99,15 +98,13 @@ func TestE2ETerminal(t *testing.T) {
 		m.sizes <- Size{Columns: 40, Rows: 12}
 		m.types(t, "while [ \"$(stty size)\" != '12 40' ]; do sleep 0.1; done; echo re''sized\n")
 		m.shows(t, "resized")
-		m.types(t, "sleep 100; echo interrupted $?\n")
-		m.shows(t, "sleep 100")
-		time.Sleep(time.Second)
+		m.types(t, "sh -c 'echo ru\"\"ns; exec sleep 100'\n")
+		m.shows(t, "runs")
 		m.signals <- "INT"
-		m.types(t, "\necho a''fter\n")
+		m.types(t, "echo a''fter\n")
 		m.shows(t, "after")
-		m.types(t, "sleep 100\n")
-		m.shows(t, "sleep 100")
-		time.Sleep(time.Second)
+		m.types(t, "sh -c 'echo on\"\"ce more; exec sleep 100'\n")
+		m.shows(t, "once more")
 		m.types(t, "\x03")
 		m.types(t, "exit 42\n")
 		if got := m.ends(t); got != (Exit{Code: 42}) {
@@ -171,13 +168,10 @@ func TestE2ECancelEndsTheCommand(t *testing.T) {
 				if !errors.Is(m.err, context.Canceled) || schema.CodeOf(m.err) != schema.Unavailable {
 					t.Errorf("%s, terminal %v: %+v, error %v; want canceled", name, tty, m.exit, m.err)
 				}
-				if took := time.Since(began); took > 5*time.Second {
+				if took := time.Since(began); took > 8*time.Second {
 					t.Errorf("%s, terminal %v: ended after %v", name, tty, took)
 				}
-				left := regexp.MustCompile(`.*3141.*`).FindAllString(a.output(t, id, "ps"), -1)
-				if len(left) > 1 || len(left) == 1 && !strings.Contains(left[0], "ps") {
-					t.Errorf("%s, terminal %v: still there: %q", name, tty, left)
-				}
+				a.gone(t, id, "3141")
 			}
 		}
 	})
@@ -203,9 +197,16 @@ func TestE2EBrokenStreamsEndTheCommand(t *testing.T) {
 	if !errors.Is(err, broken) {
 		t.Errorf("input: error %v, want %v", err, broken)
 	}
-	if left := a.output(t, id, "ps"); strings.Contains(left, "3141") {
-		t.Errorf("still there: %s", left)
-	}
+	a.gone(t, id, "3141")
+}
+
+// gone waits until no process has the words in its command line: on a machine
+// that is busy, what ends a command may end after Exec.
+func (a *arena) gone(t *testing.T, id schema.ContainerID, words string) {
+	t.Helper()
+	a.eventually(t, "nothing runs any more that has "+words, func() bool {
+		return !strings.Contains(a.output(t, id, "ps"), words)
+	})
 }
 
 type failing struct{ err error }

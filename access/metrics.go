@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"path"
 	"sync"
 	"time"
 
@@ -144,8 +145,9 @@ func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 	if a.noMetrics.holds() {
 		return Metrics{}, nil
 	}
-	body, err := a.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", t.Namespace, "pods", t.Pod).
-		SetHeader("Accept", "application/json").Timeout(handshake).DoRaw(ctx)
+	answer := a.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", t.Namespace, "pods", t.Pod).
+		SetHeader("Accept", "application/json").Timeout(handshake).Do(ctx)
+	err := answer.Error() // unlike that of Raw it has what the server says
 	switch {
 	case apierrors.IsNotFound(err) && names(err, t.Pod):
 		return Metrics{}, nil
@@ -153,6 +155,10 @@ func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 		a.noMetrics.begin()
 		return Metrics{}, nil
 	case err != nil:
+		return Metrics{}, err
+	}
+	body, err := answer.Raw()
+	if err != nil {
 		return Metrics{}, err
 	}
 	var pod podMetrics
@@ -171,9 +177,10 @@ func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 }
 
 // names says whether it is the Pod that wasn't found, rather than the API.
+// metrics-server writes the namespace before the name.
 func names(err error, pod string) bool {
 	status, ok := errors.AsType[*apierrors.StatusError](err)
-	return ok && status.Status().Details != nil && status.Status().Details.Name == pod
+	return ok && status.Status().Details != nil && path.Base(status.Status().Details.Name) == pod
 }
 
 func cpuOf(nanocores uint64) *CPU {

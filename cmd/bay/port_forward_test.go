@@ -85,6 +85,27 @@ func TestPortForward(t *testing.T) {
 	}
 }
 
+// --bind chooses where to listen.
+func TestPortForwardBind(t *testing.T) {
+	v := newVessel(t)
+	out, stop := v.start(t, "port-forward", "alice--web", "0:"+echo(t), "--bind", "127.0.0.2")
+	defer stop()
+	led := regexp.MustCompile(`(127\.0\.0\.2:[0-9]+) leads to port`)
+	eventually(t, "it listens", func() bool { return led.MatchString(out.String()) })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", led.FindStringSubmatch(out.String())[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.TCPConn).CloseWrite()
+	if got, err := io.ReadAll(conn); err != nil || string(got) != "hello" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
 func closedPort(t *testing.T) string {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp4", "127.0.0.1:0")

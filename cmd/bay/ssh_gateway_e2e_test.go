@@ -143,7 +143,7 @@ func sshTerminal(t *testing.T, s *shore) {
 func sshOneConnection(t *testing.T, s *shore) {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "mux")
-	const port = "127.0.0.1:18473"
+	port := freeAddress(t)
 	master := s.command("ssh", "web", "-M", "-S", socket, "-N", "-o", "ExitOnForwardFailure=yes", "-L", port+":localhost:8080", "@")
 	if err := master.Start(); err != nil {
 		t.Fatal(err)
