@@ -56,7 +56,9 @@ type Commit struct {
 	Time                     time.Time
 	// Contents are the files that HistoryQuery.Paths names, as far as they
 	// exist at the commit; only where HistoryQuery.Contents asks for them.
+	// Unread says that one of them is larger than any document may be.
 	Contents map[string][]byte
+	Unread   bool
 }
 
 // HistoryQuery asks for the commits that changed any of some files or folders.

@@ -16,6 +16,7 @@ import (
 
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/auth"
+	"bayplan.dev/webhook/mutation"
 )
 
 // halt holds something back until somebody says the word.
@@ -221,6 +222,31 @@ func TestHistoryWithChanges(t *testing.T) {
 	}
 	wantProblem(t, w.do(t.Context(), "GET", "/compute/containers/alice--never/history?changes=true", ""), http.StatusNotFound, "not_found")
 	wantProblem(t, w.do(t.Context(), "GET", path+"/history?changes=true&continue=x", ""), http.StatusUnprocessableEntity, "invalid")
+}
+
+// What can't be read isn't told of, and neither is what comes after it.
+func TestChangesThatAreNotKnown(t *testing.T) {
+	h := newHouse(t)
+	target := mutation.Container(containerID(t, "alice--web"))
+	path := target.Path()
+	at := func(text string) Commit { return Commit{Contents: map[string][]byte{path: []byte(text)}} }
+	good, commits := shelfContainer("web"), []Commit{}
+	for _, text := range []string{good, "kind: Container\nmetadata: {name: web\n", strings.ReplaceAll(good, "nginx:1", "nginx:0"), shelfContainer("other"), ""} {
+		commits = append(commits, at(text))
+	}
+	commits = append(commits, Commit{Unread: true}, Commit{})
+	states := statesOf(target, []string{path}, commits)
+	var got []string
+	for i := range states[1:] {
+		if c := h.API.change(states[i+1], states[i]); c != nil {
+			got = append(got, fmt.Sprint(c.Action, len(c.Fields)))
+		} else {
+			got = append(got, "-")
+		}
+	}
+	if diff := cmp.Diff([]string{"-", "-", "create1", "-", "-", "-"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 func TestObjects(t *testing.T) {

@@ -14,8 +14,19 @@ import (
 	"bayplan.dev/webhook/mutation"
 )
 
-// maxDryRuns bounds the dry runs that are worked on at once; others wait.
-const maxDryRuns = 4
+// maxSlots bounds the requests that are worked on at once of those that take
+// more than a moment; others wait.
+const maxSlots = 4
+
+// slot waits for its turn; release ends it. Unavailable when ctx ends first.
+func (a *API) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case a.slots <- struct{}{}:
+		return func() { <-a.slots }, nil
+	case <-ctx.Done():
+		return nil, schema.Errorf(schema.Unavailable, "too many requests like this one wait")
+	}
+}
 
 // Trial is what a Change would have made.
 type Trial struct {
@@ -45,12 +56,11 @@ func (a *API) rehearse(ctx context.Context, i *intent) (*writeOutput, error) {
 	caller, _ := auth.CallerOf(ctx)
 	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
 	defer cancel()
-	select {
-	case a.rehearsals <- struct{}{}:
-		defer func() { <-a.rehearsals }()
-	case <-ctx.Done():
-		return nil, schema.Errorf(schema.Unavailable, "too many dry runs wait")
+	release, err := a.slot(ctx)
+	if err != nil {
+		return nil, err
 	}
+	defer release()
 	var tried attempt
 	files := []FileDiff{}
 	trial, err := a.opts.Committer.Try(ctx, func(t Tree) error {

@@ -37,14 +37,20 @@ func (a *API) changesPage(ctx context.Context, target mutation.Target, p Page) (
 	if len(commits) == 0 && p.Continue == "" && next == "" {
 		return nil, target.Missing()
 	}
+	release, err := a.slot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	out := newList[HistoryEntry](a)
-	for i := range commits[:min(limit, len(commits))] {
-		entry := viewCommit(commits[i])
+	states := statesOf(target, query.Paths, commits)
+	for i, c := range commits[:min(limit, len(commits))] {
+		entry := viewCommit(c)
 		switch {
 		case i+1 < len(commits):
-			entry.Change = a.change(target, query.Paths, commits[i+1], commits[i])
+			entry.Change = a.change(states[i+1], states[i])
 		case next == "": // nothing was there before
-			entry.Change = a.change(target, query.Paths, Commit{}, commits[i])
+			entry.Change = a.change(state{}, states[i])
 		}
 		out.Body.Items = append(out.Body.Items, entry)
 	}
@@ -58,39 +64,42 @@ func (a *API) changesPage(ctx context.Context, target mutation.Target, p Page) (
 	return out, nil
 }
 
-// change is what a commit changed of the target; nil where that isn't known.
-func (a *API) change(target mutation.Target, paths []string, before, after Commit) *HistoryChange {
-	was, existed, err := specAt(target, paths, before)
-	if err != nil {
-		return nil
+// state is what a document says at a commit.
+type state struct {
+	spec map[string]any
+	// exists is false when there is no such document, unknown true when a file
+	// that may hold it can't be read.
+	exists, unknown bool
+}
+
+func statesOf(target mutation.Target, paths []string, commits []Commit) []state {
+	states := make([]state, len(commits))
+	for i, c := range commits {
+		files := make([]mutation.File, len(paths))
+		for j, path := range paths {
+			files[j] = mutation.File{Path: path, Content: c.Contents[path]}
+		}
+		spec, err := mutation.Spec(target, files)
+		states[i] = state{spec: spec, exists: err == nil, unknown: c.Unread || err != nil && schema.CodeOf(err) != schema.NotFound}
 	}
-	now, exists, err := specAt(target, paths, after)
-	if err != nil || !existed && !exists {
+	return states
+}
+
+// change is what lies between two states; nil where that isn't known.
+func (a *API) change(was, now state) *HistoryChange {
+	if was.unknown || now.unknown || !was.exists && !now.exists {
 		return nil
 	}
 	c := &HistoryChange{Action: schema.ActionChange, Fields: []FieldChange{}}
 	switch {
-	case !exists:
+	case !now.exists:
 		c.Action = schema.ActionDelete
 		return c
-	case !existed:
+	case !was.exists:
 		c.Action = schema.ActionCreate
 	}
-	if fields, more := a.opts.Fields(was, now); len(fields) > 0 {
+	if fields, more := a.opts.Fields(was.spec, now.spec); len(fields) > 0 {
 		c.Fields, c.More = fields, more
 	}
 	return c
-}
-
-// specAt is what the target's document says at a commit; false when there is none.
-func specAt(target mutation.Target, paths []string, c Commit) (map[string]any, bool, error) {
-	files := make([]mutation.File, len(paths))
-	for i, path := range paths {
-		files[i] = mutation.File{Path: path, Content: c.Contents[path]}
-	}
-	spec, err := mutation.Spec(target, files)
-	if schema.CodeOf(err) == schema.NotFound {
-		return nil, false, nil
-	}
-	return spec, err == nil, err
 }

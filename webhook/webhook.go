@@ -156,8 +156,8 @@ type API struct {
 	platforms *platforms
 	waiting   atomic.Int64
 	awaiting  awaiting
-	// rehearsals holds a token for each dry run that is worked on.
-	rehearsals chan struct{}
+	// slots holds a token for each request of those that take their time.
+	slots chan struct{}
 
 	tickets *auth.Tickets
 	codes   *auth.Codes
@@ -176,8 +176,8 @@ func New(opts Options) *API {
 		metrics: newMetrics(opts.Registerer),
 		frames:  newEncoder(),
 
-		platforms:  &platforms{load: opts.Load},
-		rehearsals: make(chan struct{}, maxDryRuns),
+		platforms: &platforms{load: opts.Load},
+		slots:     make(chan struct{}, maxSlots),
 
 		tickets: auth.NewTickets(),
 		codes:   auth.NewCodes(),

@@ -70,7 +70,7 @@ func (c *committer) History(ctx context.Context, query webhook.HistoryQuery) ([]
 			Author: made.Author, Subject: made.Subject, Time: made.Time,
 		}
 		if query.Contents {
-			if commits[i].Contents, err = contents(head.Tree, made.Files); err != nil {
+			if err := read(head.Tree, made.Files, &commits[i]); err != nil {
 				return nil, "", err
 			}
 		}
@@ -78,25 +78,24 @@ func (c *committer) History(ctx context.Context, query webhook.HistoryQuery) ([]
 	return commits, page.Next, nil
 }
 
-// maxContent is more than any document may have; a larger file says nothing
-// that can be read as one.
-const maxContent = 1 << 20
+// maxContent is as large as a document may be; a larger file is a finding.
+const maxContent = 64 << 10
 
-// contents reads files by their hashes.
-func contents(tree schema.Tree, hashes map[string]string) (map[string][]byte, error) {
-	files := make(map[string][]byte, len(hashes))
-	for path, hash := range hashes {
+// read fills in the files of a commit by their hashes.
+func read(tree schema.Tree, files map[string]string, into *webhook.Commit) error {
+	into.Contents = make(map[string][]byte, len(files))
+	for path, hash := range files {
 		content, err := tree.Blob(hash, maxContent)
-		if schema.CodeOf(err) == schema.Exceeded {
-			err = nil
-			content = []byte("# too large to be read\n")
+		switch {
+		case schema.CodeOf(err) == schema.Exceeded:
+			into.Unread = true
+		case err != nil:
+			return err
+		default:
+			into.Contents[path] = content
 		}
-		if err != nil {
-			return nil, err
-		}
-		files[path] = content
 	}
-	return files, nil
+	return nil
 }
 
 func (c *committer) At(ctx context.Context, revision schema.Revision) (schema.Snapshot, error) {

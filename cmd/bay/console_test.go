@@ -245,3 +245,41 @@ func TestConfirmByACall(t *testing.T) {
 		t.Errorf("nothing is halted: got %d, want 409", got)
 	}
 }
+
+// contents is a tree of which only files are asked.
+type contents map[string]string
+
+func (contents) Entries(string) ([]schema.Entry, error) { return nil, nil }
+
+func (b contents) Blob(hash string, limit int64) ([]byte, error) {
+	text, ok := b[hash]
+	switch {
+	case !ok:
+		return nil, schema.Errorf(schema.Unavailable, "repository is damaged")
+	case int64(len(text)) > limit:
+		return nil, schema.Errorf(schema.Exceeded, "too large")
+	}
+	return []byte(text), nil
+}
+
+func TestFilesOfACommit(t *testing.T) {
+	tree := contents{"1": "one", "2": strings.Repeat("x", maxContent+1)}
+	for name, tt := range map[string]struct {
+		files map[string]string
+		want  webhook.Commit
+		code  schema.Code
+	}{
+		"none":      {nil, webhook.Commit{Contents: map[string][]byte{}}, ""},
+		"one":       {map[string]string{"a": "1"}, webhook.Commit{Contents: map[string][]byte{"a": []byte("one")}}, ""},
+		"too large": {map[string]string{"a": "1", "b": "2"}, webhook.Commit{Contents: map[string][]byte{"a": []byte("one")}, Unread: true}, ""},
+		"damaged":   {map[string]string{"a": "3"}, webhook.Commit{Contents: map[string][]byte{}}, schema.Unavailable},
+	} {
+		var got webhook.Commit
+		if err := read(tree, tt.files, &got); schema.CodeOf(err) != tt.code {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
