@@ -138,11 +138,6 @@ func pushBranch(c *clone, branch, message string) schema.Revision {
 	return revision
 }
 
-// stopped is a container that needs no image.
-func stoppedContainer(name, image string) string {
-	return fmt.Sprintf("apiVersion: bayplan.dev/v1\nkind: Container\nmetadata:\n  name: %s\nspec:\n  image: %s\n  state: Stopped\n", name, image)
-}
-
 // TestE2EReviewPullRequests does with a real forge what people and strangers do.
 func TestE2EReviewPullRequests(t *testing.T) {
 	g := newGitea(t)

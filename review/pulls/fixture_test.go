@@ -59,6 +59,7 @@ type desk struct {
 	// written lists what was written, in order; asked counts all requests.
 	written  []string
 	asked    int
+	lists    int // of pull requests
 	comments map[int64]string
 	// shown are the findings of commits.
 	shown map[schema.Revision]string
@@ -73,7 +74,7 @@ func newDesk() *desk {
 func (d *desk) PullRequests(context.Context) ([]PullRequest, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked++
+	d.asked, d.lists = d.asked+1, d.lists+1
 	return slices.Clone(d.open), d.err
 }
 

@@ -141,6 +141,31 @@ func TestOneBadPullRequestHoldsNobody(t *testing.T) {
 	})
 }
 
+// A thousand are all reviewed, and the forge isn't asked for a long list all the time.
+func TestThousandPullRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, s := newDesk(), newShelf(t)
+		var open []PullRequest
+		for n := range int64(1000) {
+			open = append(open, s.offer(n+1, rev(fmt.Sprint("p", n)), offer{base: fleet, head: fleet}))
+		}
+		d.set(open...)
+		r, _ := start(t, d, s, nil)
+		for range 600 {
+			later(r, time.Second)
+		}
+		for n := range 1000 {
+			want(t, "validate", d.said(rev(fmt.Sprint("p", n)), "validate"), "success: no findings")
+		}
+		want(t, "fetches", s.fetches(), 1000)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		if d.lists > 20 {
+			t.Errorf("the list was asked for %d times in 10 minutes", d.lists)
+		}
+	})
+}
+
 // A ref that has moved on is looked at again, and isn't an error.
 func TestMovedOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
