@@ -29,14 +29,19 @@ export class Actions {
     });
   }
 
-  // remove asks for the name, showing what goes with the container.
-  remove(id, name, etag) {
+  // remove asks for the name, showing what goes with the container. What changes
+  // after that has been shown makes the deletion fail.
+  remove(id, name) {
     const pieces = ['compute', 'containers', id];
-    const headers = etag ? { 'If-Match': etag } : {};
+    const headers = {};
     this.#ask({
       title: `Delete ${id}`, words: 'Its file goes in one commit, and everything of it in the cluster. The history keeps it: it can be rolled back.',
       label: 'Delete', type: name, danger: true,
-      plan: () => this.#api.write('DELETE', pieces, { headers, query: { dry_run: true } }),
+      plan: async () => {
+        const { etag } = await this.#api.get(pieces);
+        if (etag) headers['If-Match'] = etag;
+        return this.#api.write('DELETE', pieces, { headers, query: { dry_run: true } });
+      },
       act: () => this.#api.write('DELETE', pieces, { headers }),
     });
   }

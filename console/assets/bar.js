@@ -8,7 +8,7 @@ import { showHelp } from './help.js';
 const themes = ['system', 'light', 'dark'];
 
 export class Bar {
-  #connection; #who; #session; #stream; #store; #banner; #timer = 0; #said = '';
+  #connection; #who; #session; #stream; #store; #banner; #timer = 0; #lost = false;
 
   constructor({ store, session, stream, sync, create }) {
     this.#session = session;
@@ -21,7 +21,7 @@ export class Bar {
       sync.chip,
       this.#connection,
       h('span', { class: 'gap' }),
-      button(h('span', {}, 'Create'), create, { class: 'button primary', shape: 'plus', 'aria-keyshortcuts': 'c', id: 'create' }),
+      button(h('span', {}, 'Create'), create, { class: 'button primary', shape: 'plus', 'aria-label': 'Create', 'aria-keyshortcuts': 'c', id: 'create' }),
       this.#theme(),
       iconButton('help', 'Keys and help (?)', showHelp, { 'aria-keyshortcuts': '?' }),
       this.#who);
@@ -70,15 +70,16 @@ export class Bar {
       this.#sayLost(at, retry);
       this.#timer = setInterval(() => this.#sayLost(at, retry), 1000);
     }
+    if (this.#lost === (!live && at > 0)) return;
     // Said once, not at every try.
-    const said = live ? 'Connected.' : at > 0 ? `Connection lost. What you see is of ${clock(at)}.` : '';
-    if (said && said.slice(0, 4) !== this.#said.slice(0, 4) && (at > 0 && this.#said || !live)) announce(said);
-    if (said) this.#said = said;
+    this.#lost = !this.#lost;
+    announce(this.#lost ? `Connection lost. What you see is of ${clock(at)}.` : 'Connected again.');
   }
 
   #sayLost(at, retry) {
     const wait = Math.ceil((retry - Date.now()) / 1000);
-    const sentence = `Reconnecting …, what you see is of ${clock(at)}.${wait > 0 ? ` Next try in ${wait}s.` : ''}`;
+    const state = this.#store.connection.state === 'signed out' ? 'Signed out' : 'Reconnecting …';
+    const sentence = `${state}, what you see is of ${clock(at)}.${wait > 0 ? ` Next try in ${wait}s.` : ''}`;
     if (this.#banner.childElementCount === 0) {
       fill(this.#banner, icon('unready'), h('span', { class: 'words' }), button('Try now', () => this.#stream.retry(), { class: 'button small' }));
     }

@@ -19,7 +19,7 @@ const settled = 250; // ms
 // context: {id, api, store, session, actions, container(), signal, live()}.
 export class Detail {
   #root; #store; #api; #session; #actions;
-  #id = ''; #tab = ''; #view = null; #container = null; #etag = ''; #abort = null; #reading = 0;
+  #id = ''; #tab = ''; #view = null; #container = null; #abort = null; #reading = 0;
   #head = {}; #panel; #tabs;
 
   constructor({ root, store, api, session, actions }) {
@@ -66,7 +66,7 @@ export class Detail {
     this.#abort?.abort();
     clearTimeout(this.#reading);
     this.#view = this.#container = null;
-    this.#tab = this.#etag = '';
+    this.#tab = '';
     fill(this.#root);
   }
 
@@ -133,9 +133,8 @@ export class Detail {
     const id = this.#id;
     const { signal } = this.#abort;
     try {
-      const { body, etag } = await this.#api.get(['compute', 'containers', id], {}, { signal });
+      const { body } = await this.#api.get(['compute', 'containers', id], {}, { signal });
       this.#container = body;
-      this.#etag = etag;
       fill(this.#head.wrong);
     } catch (err) {
       if (signal.aborted) return;
@@ -193,6 +192,6 @@ export class Detail {
 
   #remove() {
     const c = this.#store.containers.get(this.#id);
-    if (c) this.#actions.remove(this.#id, c.name, this.#etag);
+    if (c) this.#actions.remove(this.#id, c.name);
   }
 }

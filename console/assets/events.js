@@ -26,7 +26,7 @@ export function eventsTab(context) {
 
   load();
   const timer = setInterval(load, every);
-  return { element, update: load, close: () => clearInterval(timer) };
+  return { element, close: () => clearInterval(timer) };
 }
 
 function draw(items) {

@@ -91,6 +91,7 @@ export class Form {
     const [presets, images, limits] = await Promise.all([
       ask(['compute', 'presets'], { limit: 1000 }), ask(['compute', 'images'], { limit: 200 }), user ? ask(['compute', 'limits'], { user }) : {},
     ]);
+    if (!this.#dialog) return;
     fill(this.#parts.lists, list('spaces', [...spaces].slice(0, 500)), list('images', images.items.map((i) => i.image)));
     this.#presets = presets.items;
     const chosen = this.#inputs.from.value;
@@ -100,7 +101,7 @@ export class Form {
       const row = limits.rows?.find((r) => r.what === f.limit);
       f.hint = row ? `${user} uses ${row.used}${row.limit ? ` of ${row.limit}` : ''}.` : '';
     }
-    this.#drawFindings({});
+    await this.#look();
   }
 
   #values() {
@@ -118,6 +119,7 @@ export class Form {
   async #look() {
     this.#check?.abort();
     const check = this.#check = new AbortController();
+    if (!this.#dialog) return;
     const values = this.#values();
     if (!values.name || !(values.image || values.from)) {
       this.#drawFindings({});

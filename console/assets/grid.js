@@ -26,7 +26,7 @@ export class Grid {
     this.#options = options;
     this.#body = h('div', { role: 'rowgroup', class: 'grid-body' });
     this.element = h('div', {
-      role: 'grid', class: 'grid', tabindex: '0', 'aria-label': options.label, 'aria-readonly': 'true',
+      role: 'treegrid', class: 'grid', tabindex: '0', 'aria-label': options.label, 'aria-readonly': 'true',
       on: {
         scroll: () => this.#later(),
         keydown: (event) => this.#key(event),

@@ -27,7 +27,7 @@ export class List {
       open: (row) => (row.id ? go(row.id) : this.#toggle(row, !row.open)),
       toggle: (row, open) => { if (row.heading) this.#toggle(row, open); },
     });
-    fill(root, this.#tools(), this.#grid.element, this.#empty = h('div', { class: 'empty', hidden: true }));
+    fill(root, h('h1', { class: 'unseen' }, 'Containers'), this.#tools(), this.#grid.element, this.#empty = h('div', { class: 'empty', hidden: true }));
     store.on('containers', (change) => this.#changed(change));
     store.on('sync', () => this.#sayEmpty());
     store.on('connection', () => this.#sayEmpty());
@@ -36,10 +36,12 @@ export class List {
     this.#rebuild();
   }
 
-  // focus moves to the list, on the container where there is one.
+  // focus moves to the list, on the container where there is one; to what
+  // filters it where nothing is left.
   focus(id) {
     if (id) this.#grid.find(id);
-    this.#grid.element.focus();
+    if (this.#grid.element.hidden && this.#question.typed) this.#search.focus();
+    else this.#grid.element.focus();
   }
 
   search() {
@@ -183,7 +185,7 @@ export class List {
 }
 
 function drawContainer() {
-  return h('div', { role: 'row', class: 'grid-row container' },
+  return h('div', { role: 'row', 'aria-level': '2', class: 'grid-row container' },
     h('div', { role: 'rowheader', class: 'cell name' }, h('span', { class: 'muted' }), h('span', { class: 'own' })),
     h('div', { role: 'gridcell', class: 'cell state' }),
     h('div', { role: 'gridcell', class: 'cell why' }),
@@ -192,7 +194,7 @@ function drawContainer() {
 }
 
 function drawHeading() {
-  return h('div', { role: 'row', class: 'grid-row heading' },
+  return h('div', { role: 'row', 'aria-level': '1', class: 'grid-row heading' },
     h('div', { role: 'rowheader', class: 'cell group', 'aria-colspan': '5' },
       icon('chevron'), h('span', { class: 'path' }), h('span', { class: 'tally' })));
 }

@@ -30,6 +30,7 @@ const sync = new Sync({ store, api, session });
 const create = () => form.show();
 
 async function begin() {
+  addEventListener('hashchange', () => session.arrive());
   try {
     await session.begin();
   } catch (err) {

@@ -45,7 +45,7 @@ function draw({ items, metadata }) {
   };
   const section = (label, shared) => {
     const own = choices.filter((_, i) => Boolean(items[i].shared) === shared);
-    return own.length > 0 && h('div', { role: 'group', 'aria-label': label }, h('h3', {}, label), own);
+    return own.length > 0 && h('div', { role: 'group', 'aria-label': label }, h('h2', { class: 'lesser' }, label), own);
   };
   choose(items.find((i) => i.kind === 'Deployment') ?? items[0]);
   return [

@@ -67,6 +67,15 @@ export class Session {
     }
   }
 
+  // arrive takes a link that was opened in a tab that had the page already; false
+  // when the address is no such link.
+  arrive() {
+    const code = takeCode();
+    if (!code) return false;
+    this.redeem(code).catch(() => {}); // who we were is who we are
+    return true;
+  }
+
   // redeem changes a one-time code for a token.
   async redeem(code) {
     const { token } = await post('auth/code', { code });

@@ -16,6 +16,7 @@ export class Stream {
   #watch = 0;
   #heard = 0;
   #run = null;
+  #attempt = 0;
 
   constructor({ api, store, session }) {
     this.#api = api;
@@ -55,15 +56,18 @@ export class Stream {
 
   async #connect() {
     const run = this.#run;
+    // Somebody may say "try now" while a try is under way: the last one counts.
+    const attempt = ++this.#attempt;
+    const current = () => run === this.#run && attempt === this.#attempt;
     this.#store.setConnection({ state: this.#heard ? 'reconnecting' : 'connecting', retry: 0 });
     let socket;
     try {
       socket = await this.#api.socket(['compute', 'ws'], this.#seq ? { since: this.#seq } : {}, run.signal);
     } catch (err) {
-      if (run === this.#run && err.name !== 'AbortError') this.#later(err.retryAfter);
+      if (current() && err.name !== 'AbortError') this.#later(err.retryAfter);
       return;
     }
-    if (run !== this.#run) {
+    if (!current()) {
       socket.close();
       return;
     }

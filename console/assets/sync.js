@@ -95,7 +95,7 @@ export class Sync {
   #confirm(sync, wrong) {
     if (sync.state !== 'halted' || !sync.confirm) return null;
     if (!this.#session.may('admin')) return h('span', { class: 'hint grow' }, 'An operator has to confirm it.');
-    const go = button(`Confirm: ${sync.reason === 'HistoryRewritten' ? 'follow the new history' : `let it delete ${count(sync.pending?.length ?? 0, 'thing')}`}`, async () => {
+    const go = button(`Confirm: ${sync.reason === 'HistoryRewritten' ? 'follow the new history' : 'delete what is held back'}`, async () => {
       go.disabled = true;
       try {
         await this.#api.call('POST', ['compute', 'sync', 'confirm'], { body: { revision: sync.confirm } });
@@ -113,7 +113,7 @@ export class Sync {
 function pendingList(sync) {
   if (!sync.pending?.length) return null;
   return h('div', { class: 'stack tight' },
-    h('h3', {}, `Held back: ${count(sync.pending.length, 'thing')}`),
+    h('h3', {}, 'Held back: these containers and whole spaces'),
     h('ul', { class: 'ids', tabindex: '0', 'aria-label': 'What is held back' }, sync.pending.map((id) => h('li', {}, id))));
 }
 
