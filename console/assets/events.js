@@ -31,7 +31,7 @@ export function eventsTab(context) {
 
 function draw(items) {
   if (items.length === 0) return h('p', { class: 'note' }, 'The cluster remembers nothing of it; it forgets events after about an hour.');
-  return h('div', { class: 'scroll-x' }, h('table', { class: 'table' },
+  return h('div', { class: 'scroll-x', tabindex: '0', role: 'group', 'aria-label': 'Table' }, h('table', { class: 'table' },
     h('thead', {}, h('tr', {}, ['Last', 'Event', 'Message', 'Object', 'Count'].map((name) => h('th', { scope: 'col' }, name)))),
     h('tbody', {}, items.toReversed().map((e) => h('tr', {},
       h('td', { title: moment(e.last_seen) }, `${age(Date.parse(e.last_seen))} ago`),

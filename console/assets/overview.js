@@ -57,7 +57,7 @@ export function overviewTab(context) {
 
 function drawConditions(conditions) {
   if (conditions.length === 0) return null;
-  return [h('h2', {}, 'Conditions'), h('div', { class: 'scroll-x' }, h('table', { class: 'table conditions' },
+  return [h('h2', {}, 'Conditions'), h('div', { class: 'scroll-x', tabindex: '0', role: 'group', 'aria-label': 'Table' }, h('table', { class: 'table conditions' },
     h('thead', {}, h('tr', {}, ['Condition', 'Status', 'Why', 'For'].map((name) => h('th', { scope: 'col' }, name)))),
     h('tbody', {}, conditions.map((c) => {
       const bad = c.type === 'Expired' ? c.status === 'True' : c.status === 'False';
