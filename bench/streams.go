@@ -39,7 +39,7 @@ type audience struct {
 // streaming measures what many WebSocket clients get of containers that
 // change, and what they cost.
 func (b *bench) streaming(ctx context.Context) error {
-	spaces, rates, during := streamSpaces, []int{10, 100}, streamTime
+	spaces, rates, during := streamSpaces, []int{1, 10}, streamTime
 	if b.smoke {
 		spaces, rates, during = b.spaces[0], []int{10}, 3*time.Second
 	}

@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
@@ -27,6 +28,13 @@ type pack struct {
 	sum     string
 }
 
+// compressors are large, so they are used again. Hashes, which trees are made
+// of, don't get smaller by trying harder.
+var compressors = sync.Pool{New: func() any {
+	z, _ := zlib.NewWriterLevel(nil, zlib.BestSpeed) // there is such a level
+	return z
+}}
+
 func newPack(objects []object) (pack, error) {
 	var b bytes.Buffer
 	index := &idxfile.Writer{}
@@ -36,12 +44,8 @@ func newPack(objects []object) (pack, error) {
 	b.WriteString("PACK")
 	b.Write(binary.BigEndian.AppendUint32(nil, 2))
 	b.Write(binary.BigEndian.AppendUint32(nil, uint32(len(objects))))
-	// One for all: it is large. Hashes, which trees are made of, don't get
-	// smaller by trying harder.
-	z, err := zlib.NewWriterLevel(nil, zlib.BestSpeed)
-	if err != nil {
-		return pack{}, err
-	}
+	z := compressors.Get().(*zlib.Writer)
+	defer compressors.Put(z)
 	trees := bases{}
 	for _, o := range objects {
 		start := b.Len()

@@ -37,8 +37,8 @@ func (l *Loader) Beside() *Loader {
 	return &Loader{turn: make(chan struct{}, 1), shelf: l.shelf, defs: l.defs, err: l.err}
 }
 
-// Load reads the whole snapshot. Whatever is wrong with its content becomes a
-// finding; an error means that the content could not be read, and leaves the
+// Load reads the whole snapshot, whose fleet is shared with those who load the
+// same revision. Whatever is wrong with its content becomes a finding; an error means that the content could not be read, and leaves the
 // memory as it was.
 func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	if l.err != nil {
@@ -50,12 +50,18 @@ func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
+	for _, m := range l.recent {
+		if s.Revision != "" && m.fleet.Revision == s.Revision && m.root == s.Root {
+			return m.fleet, nil
+		}
+	}
 	earlier := l.shelf.earlier(l)
 	next := newMemory(earlier)
 	fleet, err := l.load(ctx, s, next, earlier)
 	if err != nil {
 		return nil, fmt.Errorf("load revision %s: %w", s.Revision.Short(), err)
 	}
+	next.fleet, next.root = fleet, s.Root
 	l.recent = append([]*memory{next}, l.recent...)
 	l.recent = l.recent[:min(len(l.recent), 2)]
 	l.shelf.put(l, l.recent)
@@ -179,7 +185,11 @@ func (f *Fleet) assemble(users []*userTree, m *memory) {
 	f.Platform, f.Overlay = m.platform.platform, m.platform.overlay
 	f.Findings = append(f.Findings, m.platform.findings...)
 	f.Frozen = f.Frozen || m.platform.broken()
-	f.Spaces = make(map[SpaceID]*Space, len(m.spaces))
+	spaces := 0
+	for _, u := range users {
+		spaces += len(u.spaces)
+	}
+	f.Spaces = make(map[SpaceID]*Space, spaces)
 	for _, u := range users {
 		r := m.resolved[u.user]
 		f.Findings = append(f.Findings, u.findings...)

@@ -121,7 +121,6 @@ func resolveUser(tree Tree, u *userTree, p *platformTree, shared map[string]*SSH
 			Help: "give each person a key of their own", Related: []Position{holder.Source},
 		}})
 	}
-	slices.SortFunc(u.spaces, func(a, b *spaceTree) int { return a.id.Compare(b.id) })
 	for _, s := range u.spaces {
 		r.parts[s.id.Name] = resolveSpace(s, u.ring, p, earlier)
 	}

@@ -55,8 +55,12 @@ type events struct {
 }
 
 // send needs no care for line breaks: JSON has none.
-func (e *events) send(_ context.Context, seq uint64, data []byte) error {
-	return e.write(fmt.Appendf(nil, "id: %d\ndata: ", seq), data, []byte("\n\n"))
+func (e *events) send(_ context.Context, messages []message) error {
+	parts := make([][]byte, 0, 3*len(messages))
+	for _, m := range messages {
+		parts = append(parts, fmt.Appendf(nil, "id: %d\ndata: ", m.seq), m.data, []byte("\n\n"))
+	}
+	return e.write(parts...)
 }
 
 // refuse tells a reader why the stream ends, as an event that a browser hands

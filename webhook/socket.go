@@ -37,7 +37,8 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer a.part(p, sub)
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{OriginPatterns: a.opts.Origins})
+	way := &corking{ResponseWriter: w}
+	conn, err := websocket.Accept(way, r, &websocket.AcceptOptions{OriginPatterns: a.opts.Origins})
 	if err != nil {
 		return // Accept has answered
 	}
@@ -47,7 +48,7 @@ func (a *API) serveSocket(w http.ResponseWriter, r *http.Request) {
 
 	go a.listen(r.Context(), conn, p)
 	slow := a.streams.metrics.slow.WithLabelValues(transportSocket).Inc
-	err = a.pump(ctx, p, sub, &socket{conn: conn, pace: a.streams.pace, slow: slow})
+	err = a.pump(ctx, p, sub, &socket{conn: conn, below: way.conn, pace: a.streams.pace, slow: slow})
 	a.hangUp(r.Context(), conn, err)
 }
 
@@ -141,27 +142,41 @@ var errCut = errors.New("connection cut")
 
 // socket writes frames to a WebSocket.
 type socket struct {
-	conn *websocket.Conn
-	pace pace
-	slow func()
+	conn  *websocket.Conn
+	below *corked
+	pace  pace
+	slow  func()
 }
 
 // send gives a slow reader two deadlines: past the first it is told to come
-// back once the frame is through, past the second the connection is cut, since
+// back once all is through, past the second the connection is cut, since
 // nothing can be said in the middle of a frame.
-func (s *socket) send(ctx context.Context, _ uint64, data []byte) error {
-	soft := s.pace.allow(len(data))
-	// The library closes the connection when ctx ends in the middle of a write.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), soft+s.pace.cut)
-	defer cancel()
+func (s *socket) send(ctx context.Context, messages []message) error {
+	soft := s.pace.allow(size(messages))
 	late := time.AfterFunc(soft, s.slow)
-	err := s.conn.Write(ctx, websocket.MessageText, data)
+	err := s.below.SetWriteDeadline(time.Now().Add(soft + s.pace.cut))
+	if err == nil {
+		err = s.write(context.WithoutCancel(ctx), messages)
+	}
 	inTime := late.Stop()
+	// Closing politely has a deadline of its own.
+	err = errors.Join(err, s.below.SetWriteDeadline(time.Time{}))
 	switch {
 	case err != nil:
 		return errors.Join(errCut, err)
 	case !inTime:
 		return errSlow
+	}
+	return nil
+}
+
+func (s *socket) write(ctx context.Context, messages []message) (err error) {
+	s.below.hold()
+	defer func() { err = errors.Join(err, s.below.release()) }()
+	for _, m := range messages {
+		if err := s.conn.Write(ctx, websocket.MessageText, m.data); err != nil {
+			return err
+		}
 	}
 	return nil
 }
