@@ -9,7 +9,7 @@ CLUSTER_PORT ?= 6443
 SSH_PORT ?= 2222
 LINT := bin/golangci-lint
 # The end-to-end tests with more containers than a real node holds, or of images that nobody serves.
-SIMULATED := ^TestE2E(Calls|Review|TypeScript)
+SIMULATED := ^TestE2E(Calls|ConsolePage|Review|TypeScript)
 
 # The API server tells its clients this version.
 KUBERNETES := $(shell sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\)$$/\1/p' deploy/devcluster/go.mod)
@@ -42,10 +42,16 @@ test: build ## Run every test, against a real control plane.
 	cd bench && $(GO) test -count=1 ./...
 
 .PHONY: e2e packages
-e2e: build ## Run what needs more than Go: a real node (root, make packages), ssh, npm (Node.js 18).
+e2e: build bin/gitea ## Run what needs more than Go: a real node (root, make packages), ssh, npm (Node.js 18), chromium.
+	$(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 10m ./webhook/forge
 	cd deploy/devcluster && $(GO) test -tags e2e -run '^TestE2E' -count=1 -timeout 10m ./...
 	bin/devcluster run -- $(GO) test -tags e2e -run '$(SIMULATED)' -count=1 -timeout 30m ./cmd/bay
 	bin/devcluster run --node real -- $(GO) test -tags e2e -run '^TestE2E' -skip '$(SIMULATED)' -count=1 -timeout 30m ./access/... ./cmd/bay
+
+GITEA := code.gitea.io/gitea
+bin/gitea: deploy/gitea/go.mod $(wildcard deploy/gitea/*.go)
+	@echo "building a forge for the tests: about five minutes the first time"
+	@cd deploy/gitea && $(GO) mod download $(GITEA) && $(GO) build -tags 'sqlite sqlite_unlock_notify' -ldflags "-s -w -X main.assets=$$($(GO) list -m -f '{{.Dir}}' $(GITEA))" -o ../../$@ .
 
 packages: ## Install what a real node needs (Debian, as root).
 	apt-get install -y -qq --no-install-recommends containerd runc containernetworking-plugins nftables iptables busybox-static slirp4netns

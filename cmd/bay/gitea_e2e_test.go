@@ -12,42 +12,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// giteaBinary is the forge of deploy/gitea, which is built when it isn't there:
-// that takes some minutes.
-var giteaBinary = sync.OnceValues(func() (string, error) {
-	path, err := filepath.Abs("../../bin/gitea")
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
-	}
-	const module = "../../deploy/gitea"
-	run := func(args ...string) (string, error) {
-		cmd := exec.Command("go", args...)
-		cmd.Dir = module
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			err = fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
-		return strings.TrimSpace(string(out)), err
-	}
-	if _, err := run("mod", "download", "code.gitea.io/gitea"); err != nil {
-		return "", err
-	}
-	assets, err := run("list", "-m", "-f", "{{.Dir}}", "code.gitea.io/gitea")
-	if err != nil {
-		return "", err
-	}
-	_, err = run("build", "-trimpath", "-tags", "sqlite sqlite_unlock_notify", "-ldflags", "-s -w -X main.assets="+assets, "-o", path, ".")
-	return path, err
-})
 
 // gitea is a real forge with a protected repository, team/fleet, and a bot that
 // may propose but not merge.
@@ -61,9 +29,12 @@ const giteaRepository = "team/fleet"
 
 func newGitea(t *testing.T) *gitea {
 	t.Helper()
-	binary, err := giteaBinary()
+	binary, err := filepath.Abs("../../bin/gitea")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := os.Stat(binary); err != nil {
+		t.Fatalf("%v: make bin/gitea", err)
 	}
 	g := &gitea{t: t}
 	g.start(binary, t.TempDir())

@@ -37,7 +37,7 @@ func startGitea(t *testing.T) *realGitea {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(binary); err != nil {
-		t.Fatalf("%v: the end-to-end tests of cmd/bay build it", err)
+		t.Fatalf("%v: make bin/gitea", err)
 	}
 	g := &realGitea{t: t, dir: t.TempDir()}
 	var said bytes.Buffer
