@@ -253,11 +253,13 @@ func (d *differ) text(at path, v any) string {
 	}
 	s, ok := v.(string)
 	if !ok {
-		data, err := json.Marshal(v)
-		if err != nil {
+		var b strings.Builder
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false) // each page escapes in its own way
+		if err := e.Encode(v); err != nil {
 			return fmt.Sprint(v)
 		}
-		s = string(data)
+		s = strings.TrimSuffix(b.String(), "\n")
 	}
 	return cut(s, d.options.MaxValue)
 }
