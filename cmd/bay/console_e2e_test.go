@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -82,8 +83,8 @@ func newDeck(t *testing.T) *deck {
 	write(t, dir, "config.yaml", fmt.Sprintf("auth: {file: %s, keyFile: %s, makeKey: true}\n", d.apps, filepath.Join(dir, "key.pem")), 0o600)
 	s := startBay(t, kubeconfig, string(user), "--config", filepath.Join(dir, "config.yaml"))
 	common := append(os.Environ(), runAsBay+"=1", "HOME="+t.TempDir(), "BAYPLAN_ENDPOINT_URL="+s.url, "BAYPLAN_SECRET_KEY="+key)
-	d.env = append(common[:len(common):len(common)], "BAYPLAN_APP=console", "BAYPLAN_USER="+string(user))
-	d.ops = append(common[:len(common):len(common)], "BAYPLAN_APP=ops", "BAYPLAN_USER=root")
+	d.env = append(slices.Clip(common), "BAYPLAN_APP=console", "BAYPLAN_USER="+string(user))
+	d.ops = append(slices.Clip(common), "BAYPLAN_APP=ops", "BAYPLAN_USER=root")
 	c := &clone{t: t, dir: filepath.Join(t.TempDir(), "fleet")}
 	d.fleet = &fleet{bayServer: s, clone: c, cluster: newTestCluster(t, kubeconfig), user: user}
 	c.git("clone", "--quiet", d.remote(), c.dir)
@@ -129,10 +130,10 @@ func (d *deck) push(files map[string]*string, message string) string {
 		if text == nil {
 			d.remove(name)
 		} else {
-			d.clone.write(name, *text)
+			d.write(name, *text)
 		}
 	}
-	revision := d.clone.commit(message)
+	revision := d.commit(message)
 	d.git("push", "--quiet", remote, "HEAD:main")
 	return string(revision)
 }

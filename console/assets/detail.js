@@ -1,7 +1,7 @@
 // One container: its state at the top, and a tab for each way to look at it.
 
 import { attr, button, fill, h, icon, iconButton, text } from './dom.js';
-import { age, because, short, tone } from './format.js';
+import { age, because, count, short, tone } from './format.js';
 import { problem } from './problem.js';
 import { place, tabs } from './route.js';
 import { eventsTab } from './events.js';
@@ -160,7 +160,7 @@ export class Detail {
         ? [h('span', { class: `phase ${tone(c.phase)}` }, icon(c.phase), c.phase), h('span', { class: 'since' }),
           c.revision && h('span', {}, 'commit ', h('code', { title: c.revision }, short(c.revision))),
           c.node && h('span', {}, `on ${c.node}${c.simulated ? ' (simulated: no container runs there)' : ''}`),
-          c.restarts > 0 && h('span', {}, `${c.restarts} restarts`)]
+          c.restarts > 0 && h('span', {}, count(c.restarts, 'restart'))]
         : h('span', { class: 'phase idle' }, 'gone'));
     }
     if (c) text(state.querySelector('.since'), Number.isFinite(c.since) ? `for ${age(c.since)}` : '');
