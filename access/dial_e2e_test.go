@@ -87,6 +87,7 @@ func TestE2EDial(t *testing.T) {
 		t.Fatal(err)
 	}
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		hello(t, a.dial(t, id, 8080))
 		if got := asks(t, a.dial(t, id, 7000), bytes.NewReader(big)); !bytes.Equal(got, big) {
 			t.Errorf("%d bytes come back, want the %d that were sent", len(got), size)
@@ -146,6 +147,7 @@ func TestE2EDialForwarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		a.bridgeLess.add(target.UID)
 		hello(t, a.dial(t, id, 8080))
 		if got := asks(t, a.dial(t, id, 7000), bytes.NewReader(big)); !bytes.Equal(got, big) {

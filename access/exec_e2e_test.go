@@ -27,6 +27,7 @@ func TestE2EExec(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		for name, test := range map[string]struct {
 			command        []string
 			stdin          string
@@ -75,6 +76,7 @@ func TestE2EExecBytes(t *testing.T) {
 	id := a.busybox(t)
 	const size = 10 << 20
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		sum := sha256.New()
 		exit, err := a.Exec(t.Context(), id, Exec{
 			Command: []string{"sh", "-c", "cat; exit 9"}, Stdin: io.LimitReader(new(noise), size), Stdout: sum,
@@ -96,6 +98,7 @@ func TestE2EExecWithoutShell(t *testing.T) {
 	a := newArena(t)
 	id := a.pod(t, spec("bare", image(t, "BAYPLAN_TEST_IMAGE_NOSHELL")))
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		for _, command := range []string{"bash", "/bin/bash"} {
 			_, err := a.Exec(t.Context(), id, Exec{Command: []string{command}, Stdin: strings.NewReader("x")})
 			if schema.CodeOf(err) != schema.Invalid || !strings.Contains(err.Error(), command) {

@@ -22,6 +22,7 @@ func TestE2EFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		f, dir := a.Files(id), "/tmp/"+strings.ReplaceAll(t.Name(), "/", "-")
 		ctx := t.Context()
 		code(t, "mkdir", f.Mkdir(ctx, dir, false, 0o755), "")

@@ -218,6 +218,7 @@ func TestE2ENothingLeaks(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		round := func() {
 			for range 10 {
 				a.output(t, id, "echo x")

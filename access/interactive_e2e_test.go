@@ -89,6 +89,7 @@ func TestE2ETerminal(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		m := a.terminal(t, id, true, "sh")
 		m.types(t, "echo size $(stty size); tty\n")
 		if got := m.shows(t, "size 3"); !strings.Contains(got, "33 101") {
@@ -118,6 +119,7 @@ func TestE2ETerminalShowsOnlyTheCommand(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		var out bytes.Buffer
 		exit, err := a.Exec(t.Context(), id, Exec{Command: []string{"printf", "a\\nb"}, Stdout: &out, TTY: true})
 		if err != nil || exit.Code != 0 || out.String() != "a\r\nb" {
@@ -130,6 +132,7 @@ func TestE2ESignals(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		m := a.terminal(t, id, false, "sh", "-c", `trap 'echo got it; exit 5' USR1; echo ready; while :; do sleep 0.1; done`)
 		m.shows(t, "ready")
 		m.signals <- "NO-SUCH-SIGNAL"
@@ -152,6 +155,7 @@ func TestE2ECancelEndsTheCommand(t *testing.T) {
 	a := newArena(t)
 	id := a.busybox(t)
 	overBoth(t, a, func(t *testing.T) {
+		t.Helper()
 		for _, tty := range []bool{false, true} {
 			for name, line := range map[string]string{
 				"sleep":    "echo ready; exec sleep 31415",

@@ -30,7 +30,7 @@ type pack struct {
 
 // compressors are large, so they are used again. Hashes, which trees are made
 // of, don't get smaller by trying harder.
-var compressors = sync.Pool{New: func() any {
+var compressors = sync.Pool{New: func() any { //nolint:gochecknoglobals // all packs share them
 	z, _ := zlib.NewWriterLevel(nil, zlib.BestSpeed) // there is such a level
 	return z
 }}

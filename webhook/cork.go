@@ -11,7 +11,7 @@ import (
 const maxCorked = 32 << 10
 
 // corks are buffers of streams that are about to write.
-var corks = sync.Pool{New: func() any { return new([]byte) }}
+var corks = sync.Pool{New: func() any { return new([]byte) }} //nolint:gochecknoglobals // all streams share them
 
 // corked is a connection that can hold back what is written until all of it can
 // leave at once: a system call costs more than everything else about a frame.

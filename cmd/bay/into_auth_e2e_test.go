@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -44,8 +45,8 @@ func newGuarded(t *testing.T) *guarded {
 		g.apps, filepath.Join(dir, "key.pem"), filepath.Join(dir, "host_key")), 0o600)
 	g.bayServer = startBay(t, kubetest.Kubeconfig(t), string(g.user), "--config", config)
 	common := append(os.Environ(), runAsBay+"=1", "HOME="+g.home, "BAYPLAN_ENDPOINT_URL="+g.url, "BAYPLAN_SECRET_KEY="+key)
-	g.env = append(common[:len(common):len(common)], "BAYPLAN_APP=console", "BAYPLAN_USER="+string(g.user))
-	g.ops = append(common[:len(common):len(common)], "BAYPLAN_APP=ops", "BAYPLAN_USER=root")
+	g.env = append(slices.Clip(common), "BAYPLAN_APP=console", "BAYPLAN_USER="+string(g.user))
+	g.ops = append(slices.Clip(common), "BAYPLAN_APP=ops", "BAYPLAN_USER=root")
 	return g
 }
 
