@@ -59,16 +59,6 @@ function change(c) {
   if (fields.length === 0) return h('p', { class: 'hint' }, c.action === 'delete' ? 'Deleted.' : 'Changed nothing that matters, such as a comment.');
   return h('ul', { class: 'fields' },
     fields.map((f) => h('li', {}, action(f.action), h('code', { class: 'path' }, f.path), ' ',
-      f.before && h('del', {}, readable(f.before)), f.before && f.after && ' → ', f.after && h('ins', {}, readable(f.after)))),
+      f.before && h('del', {}, f.before), f.before && f.after && ' → ', f.after && h('ins', {}, f.after))),
     c.more > 0 && h('li', { class: 'hint' }, `and ${count(c.more, 'field')} more`));
-}
-
-// readable takes out of JSON what is escaped for HTML only.
-function readable(value) {
-  if (!/^[[{]/.test(value)) return value;
-  try {
-    return JSON.stringify(JSON.parse(value));
-  } catch {
-    return value; // a text, or shortened
-  }
 }
