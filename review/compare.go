@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -93,7 +94,13 @@ func (c *comparison) spaces(ctx context.Context) error {
 		for i, id := range batch {
 			render := rendered < c.options.MaxSpaces
 			rendered++
-			group.Go(func() error {
+			group.Go(func() (err error) {
+				defer func() {
+					// A panic here would pass by whoever guards the comparison.
+					if what := recover(); what != nil {
+						err = schema.Errorf(schema.Internal, "compare %s: panic: %v\n%s", id, what, debug.Stack())
+					}
+				}()
 				if ctx.Err() == nil {
 					found[i] = c.space(id, render)
 				}

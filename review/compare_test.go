@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"bayplan.dev/schema"
 )
@@ -253,6 +254,18 @@ func TestRefusedRendering(t *testing.T) {
 	plan := compare(t, base, head, Options{})
 	if len(plan.Findings) != 1 || plan.Findings[0].Code != "render" {
 		t.Errorf("findings: got %v, want one of rendering", plan.Findings)
+	}
+}
+
+// A defect of the renderer is an error of this comparison, and ends nothing else.
+func TestRendererThatPanics(t *testing.T) {
+	loader := schema.NewLoader()
+	head := files{webFile: container("web", image)}.load(t, loader)
+	_, err := Compare(t.Context(), files{}.load(t, loader), head, Options{Render: func(*schema.Fleet, schema.SpaceID) ([]*unstructured.Unstructured, error) {
+		panic("a defect")
+	}})
+	if schema.CodeOf(err) != schema.Internal || !strings.Contains(err.Error(), "alice--web") {
+		t.Errorf("got %v, want an internal error that names the space", err)
 	}
 }
 

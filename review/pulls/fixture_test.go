@@ -197,8 +197,8 @@ type offer struct {
 	baseAt     schema.Revision
 	own        []schema.Revision
 	err        error
-	// hangs until the review is given up.
-	hangs bool
+	// hangs until the review is given up; panics at once.
+	hangs, panics bool
 }
 
 func newShelf(t testing.TB) *shelf {
@@ -246,6 +246,8 @@ func (s *shelf) Change(ctx context.Context, _ string, head schema.Revision) (Cha
 	case o.hangs:
 		<-ctx.Done()
 		return Change{}, schema.Errorf(schema.Unavailable, "interrupted: %w", ctx.Err())
+	case o.panics:
+		panic("a defect")
 	case o.err != nil:
 		return Change{}, o.err
 	}

@@ -109,6 +109,7 @@ func TestOneBadPullRequestHoldsNobody(t *testing.T) {
 			s.offer(4, rev("many"), offer{base: fleet, head: many}),
 			s.offer(5, rev("orphan"), offer{head: fleet}),
 			s.offer(6, rev("down"), offer{err: schema.Errorf(schema.Unavailable, "reach forge.example: connection refused")}),
+			s.offer(7, rev("panics"), offer{panics: true}),
 		}
 		for n := range int64(20) {
 			open = append(open, s.offer(10+n, rev(fmt.Sprint("good", n)), offer{base: fleet, head: fleet}))
@@ -122,6 +123,7 @@ func TestOneBadPullRequestHoldsNobody(t *testing.T) {
 		want(t, "many", d.said(rev("many"), "validate"), "error: not reviewed: more than 30 files differ; split the change")
 		want(t, "orphan", d.said(rev("orphan"), "plan"), "error: not reviewed: it has no history in common with the branch")
 		want(t, "down", d.said(rev("down"), "validate"), "error: not reviewed: the repository could not be read; it is tried again")
+		want(t, "panics", d.said(rev("panics"), "plan"), "error: not reviewed: the server has a defect, which its log names; it is tried again")
 		want(t, "comment of one that is tried again", d.comment(6), "")
 		for n := range 20 {
 			want(t, "good", d.said(rev(fmt.Sprint("good", n)), "validate"), "success: no findings")

@@ -48,8 +48,11 @@ func (r *Reviewer) refused(p PullRequest, why string) result {
 // failed is said of a head that may be reviewed later. Why not now is in the log:
 // it isn't the pull request's fault.
 func (r *Reviewer) failed(p PullRequest, err error) []Status {
-	if errors.Is(err, errTooLong) {
+	switch {
+	case errors.Is(err, errTooLong):
 		return r.both(p, fmt.Sprintf("not reviewed: that took longer than %s; it is tried again", r.options.Timeout))
+	case schema.CodeOf(err) == schema.Internal:
+		return r.both(p, "not reviewed: the server has a defect, which its log names; it is tried again")
 	}
 	return r.both(p, "not reviewed: the repository could not be read; it is tried again")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"bayplan.dev/review"
@@ -75,8 +76,14 @@ type result struct {
 	own      []schema.Revision
 }
 
-// review compares the head of a pull request with where it left the branch.
+// review compares the head of a pull request with where it left the branch. A
+// defect that one of them finds ends no other.
 func (r *Reviewer) review(ctx context.Context, loader Loader, p PullRequest) (found result, err error) {
+	defer func() {
+		if what := recover(); what != nil {
+			err = schema.Errorf(schema.Internal, "panic: %v\n%s", what, debug.Stack())
+		}
+	}()
 	ctx, cancel := context.WithTimeoutCause(ctx, r.options.Timeout, errTooLong)
 	defer cancel()
 	change, err := r.options.Repository.Change(ctx, p.Ref, p.Head)
