@@ -44,6 +44,8 @@ func (h *Host) collect(ctx context.Context) error {
 // so it doesn't matter which ones a push has brought that no branch holds yet.
 // Whoever reads a pack that goes finds its objects in the new one.
 func (h *Host) join(ctx context.Context) error {
+	h.tidying.Lock()
+	defer h.tidying.Unlock()
 	packs, err := filepath.Glob(filepath.Join(h.dir(), "objects", "pack", "pack-*.pack"))
 	if err != nil || len(packs) <= h.packLimit(ctx) {
 		return err
@@ -65,6 +67,8 @@ func (h *Host) packLimit(ctx context.Context) int {
 // collectGarbage has git drop what was in no branch for two weeks, as what a
 // push leaves that lost a race.
 func (h *Host) collectGarbage(ctx context.Context) error {
+	h.tidying.Lock()
+	defer h.tidying.Unlock()
 	_, err := h.git.run(ctx, h.dir(), nil, "-c", "pack.threads=1", "-c", "pack.windowMemory=64m", "gc", "--quiet")
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -88,6 +89,8 @@ type Host struct {
 	slots   chan struct{}
 	// sweep asks for a look at the number of packs.
 	sweep Trigger
+	// tidying is held by who joins packs: two at once would take them from each other.
+	tidying sync.Mutex
 	// pushes are those that are being received.
 	pushes crowd
 	// pushers are who makes them.
