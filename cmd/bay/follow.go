@@ -27,6 +27,9 @@ func (w *writes) follow(ctx context.Context, op schema.Operation) (schema.Operat
 		shown.Go(func() { w.showWay(ctx, op) })
 	}
 	op, err := w.awaitOperation(ctx, op)
+	if err == nil && w.until == schema.OperationReady {
+		err = w.stays(ctx, op)
+	}
 	cancel()
 	shown.Wait()
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errReview) {
@@ -36,6 +39,42 @@ func (w *writes) follow(ctx context.Context, op schema.Operation) (schema.Operat
 		return op, fmt.Errorf("%w: %s of %s is %s; go on with `bay operations %s --wait`", errNotObserved, op.Action, op.Target, op.State, op.ID)
 	}
 	return op, err
+}
+
+// settle is how long a container without a probe must go on: nobody can tell
+// whether it is ready, and many a program that can't run takes a moment to end.
+const settle = 1500 * time.Millisecond
+
+// stays returns why a container that has just become ready is no longer, or nil.
+func (w *writes) stays(ctx context.Context, op schema.Operation) error {
+	if op.Kind != schema.KindContainer || op.Action == "delete" {
+		return nil
+	}
+	was, err := w.client.container(ctx, op.Target)
+	if err != nil || was.Status != schema.PhaseRunning || was.Simulated || was.Spec == nil || was.Spec.ReadinessProbe != nil {
+		return nil
+	}
+	watching, cancel := context.WithTimeout(ctx, settle)
+	defer cancel()
+	var ended error
+	_, _ = w.client.stream(watching, 0, func(f frame) (bool, error) { // how it ends says less than what it tells
+		if f.Type != schema.FrameContainerStatus {
+			return false, nil
+		}
+		now, err := decode[schema.ContainerStatus](f)
+		if err != nil || now.ID.String() != op.Target || now.Phase != schema.PhaseFailed && now.Phase != schema.PhaseUnready {
+			return false, err
+		}
+		ended = schema.Errorf(schema.Internal, "%s of %s failed: it ended as soon as it ran: %s: %s", op.Action, op.Target, dash(now.Reason), dash(now.Message))
+		return true, nil
+	})
+	if ended != nil {
+		return ended
+	}
+	if now, err := w.client.container(ctx, op.Target); err == nil && now.Restarts > was.Restarts {
+		return schema.Errorf(schema.Internal, "%s of %s failed: it ended as soon as it ran and was started again; see `bay logs --previous %s`", op.Action, op.Target, op.Target)
+	}
+	return nil
 }
 
 // errReview ends a wait that only somebody's merge could end otherwise.

@@ -309,6 +309,11 @@ func TestE2EAccessFailures(t *testing.T) {
 	if got.code != exitFailed || !strings.Contains(got.stderr, "OOMKilled") {
 		t.Errorf("got %+v", got)
 	}
+	// Without a probe it was ready, for a moment.
+	got = f.said("", "run", "--image", image, "--name", "greedy", "--memory", "16Mi", "--user", string(f.user), "--timeout", "3m", "--", "tail", "/dev/zero")
+	if got.code != exitFailed || !strings.Contains(got.stderr, "OOMKilled") {
+		t.Errorf("got %+v", got)
+	}
 	got = f.said("", "run", "--image", image+"-that-is-not-there", "--name", "missing", "--user", string(f.user), "--timeout", "3m")
 	if got.code != exitFailed || !regexp.MustCompile(`(ImagePullBackOff|ErrImagePull).*not found`).MatchString(got.stderr) {
 		t.Errorf("got %+v", got)
