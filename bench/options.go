@@ -78,7 +78,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.bay, "bay", "../bin/bay", "the program bay")
 	flags.StringVar(&o.devcluster, "devcluster", "../bin/devcluster", "the program devcluster")
 	flags.StringVar(&o.kubectl, "kubectl", "kubectl", "the program kubectl; left out when there is none")
-	flags.StringVar(&spaces, "spaces", "50,250", "sizes, in spaces of two containers and 16 objects")
+	flags.StringVar(&spaces, "spaces", "50,150", "sizes, in spaces of two containers and 16 objects")
 	flags.IntVar(&o.settle, "settle", 500, "spaces pushed at once until all have settled")
 	flags.IntVar(&o.files, "files", 10000, "files that are validated and rendered offline")
 	flags.IntVar(&o.runs, "runs", 1, "rounds of the first apply, of which each engine's best counts")

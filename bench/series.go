@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/csv"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -105,6 +106,26 @@ func (s *series) look(ctx context.Context, p *bayplan, at time.Duration) error {
 	s.looks = append(s.looks, l)
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 	return s.write(number(at.Seconds()), number(l.heap), number(l.live), number(l.memory), number(l.goroutines), number(l.files), number(l.disk))
+}
+
+// collectGarbage has the server collect what it no longer needs, as a heap
+// profile does first.
+func collectGarbage(ctx context.Context, p *bayplan) error {
+	url := strings.TrimSuffix(p.metrics, "/metrics") + "/debug/pprof/heap?gc=1"
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }
 
 // readMetrics reads the plain numbers of a Prometheus page.

@@ -15,12 +15,11 @@ const (
 	// streamSpaces are the spaces of the containers that change.
 	streamSpaces = 100
 	// streamTime is how long containers change at each rate.
-	streamTime = 30 * time.Second
+	streamTime = 20 * time.Second
 	// streamRest lets come to an end what a first apply leads to.
 	streamRest = 5 * time.Second
-	// streamPatience is how long the server may take to forget its clients: more
-	// than the two minutes after which Go collects where nobody asks for memory.
-	streamPatience = 4 * time.Minute
+	// streamPatience is how long the server may take to forget its clients.
+	streamPatience = time.Minute
 	// streamSpare is how much larger the live heap may then be, in MiB, and
 	// clientSpare how much more for each client: Go keeps some 450 bytes of every
 	// goroutine that has ended, for the next one.
@@ -205,6 +204,10 @@ func (a *audience) baseline(ctx context.Context) (bool, error) {
 	first, deadline := a.looks.looks[0], time.Now().Add(streamPatience)
 	live := first.live + streamSpare + clientSpare*float64(a.clients)
 	for {
+		// Where nobody asks for memory, Go collects every two minutes.
+		if err := collectGarbage(ctx, a.bayplan); err != nil {
+			return false, err
+		}
 		if err := a.look(ctx); err != nil {
 			return false, err
 		}
