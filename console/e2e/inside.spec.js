@@ -18,6 +18,7 @@ test('the log is followed, paused and filtered', async ({ page }) => {
   for (const text of await page.getByRole('log').locator('.line:visible span').allTextContents()) expect(text).toContain('line 3');
   // A reader who has scrolled up stays there.
   await page.getByLabel('Only lines with').fill('');
+  await expect.poll(() => page.getByRole('log').evaluate((log) => log.scrollHeight - log.clientHeight), { timeout: 30_000 }).toBeGreaterThan(200);
   await page.getByRole('log').evaluate((log) => { log.scrollTop = 0; });
   await page.waitForTimeout(800);
   expect(await page.getByRole('log').evaluate((log) => log.scrollTop)).toBe(0);
