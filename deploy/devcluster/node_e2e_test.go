@@ -323,19 +323,16 @@ func (r *running) get(t *testing.T, name string) *corev1.Pod {
 
 func (r *running) podReady(namespace, name string) func() error {
 	return func() error {
-		list, err := r.client.CoreV1().Pods(namespace).List(context.Background(), metav1.ListOptions{FieldSelector: "metadata.name=" + name})
+		pod, err := r.client.CoreV1().Pods(namespace).Get(context.Background(), name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		for _, pod := range list.Items {
-			for _, c := range pod.Status.Conditions {
-				if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-					return nil
-				}
+		for _, c := range pod.Status.Conditions {
+			if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+				return nil
 			}
-			return fmt.Errorf("is %s: %v", pod.Status.Phase, pod.Status.ContainerStatuses)
 		}
-		return errors.New("is missing")
+		return fmt.Errorf("is %s: %v", pod.Status.Phase, pod.Status.ContainerStatuses)
 	}
 }
 
