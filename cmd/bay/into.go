@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	podaccess "bayplan.dev/access"
+	"bayplan.dev/access/gateway"
 	"bayplan.dev/reconcile/kube"
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook/into"
@@ -49,7 +50,7 @@ func (d door) Exec(ctx context.Context, id schema.ContainerID, e into.Exec) (int
 
 // relay passes on what comes, until ended is closed. A size that is there
 // already is there already in the result, too.
-func relay(from <-chan into.Size, ended <-chan struct{}) <-chan podaccess.Size {
+func relay[S into.Size | gateway.Size](from <-chan S, ended <-chan struct{}) <-chan podaccess.Size {
 	if from == nil {
 		return nil
 	}

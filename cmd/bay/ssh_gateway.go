@@ -90,38 +90,9 @@ func (i inside) Exec(ctx context.Context, id schema.ContainerID, e gateway.Exec)
 	defer close(ended)
 	exit, err := i.Access.Exec(ctx, id, podaccess.Exec{
 		Command: e.Command, Stdin: e.Stdin, Stdout: e.Stdout, Stderr: e.Stderr,
-		TTY: e.TTY, Resize: sizes(e.Resize, ended), Signals: e.Signals,
+		TTY: e.TTY, Resize: relay(e.Resize, ended), Signals: e.Signals,
 	})
 	return gateway.Exit(exit), err
-}
-
-// sizes passes on what comes, until ended is closed. What is there already is
-// there already in the result too.
-func sizes(from <-chan gateway.Size, ended <-chan struct{}) <-chan podaccess.Size {
-	if from == nil {
-		return nil
-	}
-	to := make(chan podaccess.Size, 1)
-	select {
-	case s := <-from:
-		to <- podaccess.Size(s)
-	default:
-	}
-	go func() {
-		for {
-			select {
-			case <-ended:
-				return
-			case s := <-from:
-				select {
-				case <-ended:
-					return
-				case to <- podaccess.Size(s):
-				}
-			}
-		}
-	}()
-	return to
 }
 
 // Dial implements gateway.Access.

@@ -113,7 +113,7 @@ func TestTerminalSizes(t *testing.T) {
 	from, ended := make(chan gateway.Size, 1), make(chan struct{})
 	defer close(ended)
 	from <- gateway.Size{Columns: 80, Rows: 24}
-	to := sizes(from, ended)
+	to := relay(from, ended)
 	if got := len(to); got != 1 {
 		t.Fatalf("%d sizes", got)
 	}
@@ -122,7 +122,7 @@ func TestTerminalSizes(t *testing.T) {
 	if got := <-to; got.Columns != 100 || got.Rows != 30 {
 		t.Errorf("%+v", got)
 	}
-	if sizes(nil, ended) != nil {
+	if relay[gateway.Size](nil, ended) != nil {
 		t.Error("a size without a terminal")
 	}
 }
