@@ -33,7 +33,8 @@ type Event struct {
 	Message string `json:"message"`
 	// Object is what it happened to: "Pod/web-5d9c7b8f4-x2x7q".
 	Object string `json:"object"`
-	// Count is how often it happened between First and Last.
+	// Count is how often it happened between First and Last, which are in whole
+	// seconds.
 	Count int32     `json:"count"`
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
@@ -72,14 +73,24 @@ func (a *Access) Events(ctx context.Context, id schema.ContainerID) ([]Event, er
 type tally struct {
 	Event
 	// version is that of the last one. Times are in whole seconds, and these
-	// tell in which order things happened within one.
+	// tell in which order things were told within one.
 	version uint64
 }
 
-// newest are the last ones in the order in which they happened.
+// step is 0 for what must have been before all else within the same second.
+func (t *tally) step() int {
+	if t.Reason == "Scheduled" {
+		return 0
+	}
+	return 1
+}
+
+// newest are the last ones in the order in which they happened. The scheduler
+// may tell where it has put a Pod after its node has told that it runs there.
 func newest(found map[Event]*tally) []Event {
 	all := slices.SortedFunc(maps.Values(found), func(a, b *tally) int {
-		return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.version, b.version), cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
+		return cmp.Or(a.Last.Compare(b.Last), cmp.Compare(a.step(), b.step()), cmp.Compare(a.version, b.version),
+			cmp.Compare(a.Object, b.Object), cmp.Compare(a.Message, b.Message))
 	})
 	all = all[max(0, len(all)-maxEvents):]
 	events := make([]Event, len(all))
@@ -128,6 +139,9 @@ func count(found map[Event]*tally, e *corev1.Event) {
 	if first.IsZero() {
 		first = cmp.Or(e.EventTime.Time, e.CreationTimestamp.Time)
 	}
+	// Some tell microseconds, most whole seconds: mixed, a Pod would be started
+	// before it was scheduled.
+	first, last = first.Truncate(time.Second), last.Truncate(time.Second)
 	if last.Before(first) {
 		last = first
 	}

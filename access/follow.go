@@ -43,9 +43,10 @@ type followed struct {
 	cancel context.CancelFunc
 }
 
-// Close ends the follower.
+// Close ends the follower. The pipe is closed first, or a read that waits
+// would be told of the end of ctx, which the reader didn't cause.
 func (f followed) Close() error {
-	f.cancel()
+	defer f.cancel()
 	return f.PipeReader.Close()
 }
 
