@@ -28,7 +28,7 @@ const fewSpaces = 1000
 
 func rawVariants() []variant {
 	var all []variant
-	for _, workers := range []int{1, 4, 8, 16, 32} {
+	for _, workers := range []int{4, 8, 16, 32} {
 		all = append(all, variant{engine: engineRaw, workers: workers})
 	}
 	return all

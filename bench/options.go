@@ -40,7 +40,7 @@ type options struct {
 const (
 	scenarioOffline = "offline" // bay validate, bay render
 	scenarioApply   = "apply"   // the first apply, by every engine
-	scenarioQuiet   = "quiet"   // nothing changed, and a stranger's edit
+	scenarioQuiet   = "quiet"   // nothing changed, and a stranger's edit, at the largest size
 	scenarioChange  = "change"  // one container of many changed
 	scenarioReady   = "ready"   // from the API server to the stream
 	scenarioStart   = "start"   // a restart on a cluster that has all
