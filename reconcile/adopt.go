@@ -43,7 +43,7 @@ func (l *Loop) adopt(ctx context.Context, p *plan) error {
 
 	l.announce(p)
 	l.enqueue(changed)
-	l.lookAt(before, p, changed)
+	l.lookAt(before, p, news(before, p, changed))
 	l.lookAgain(reached...)
 	trigger(l.operations.ask)
 	trigger(l.ending)
@@ -77,6 +77,22 @@ func (l *Loop) enqueue(ids []schema.SpaceID) {
 			q.work.Add(id)
 		}
 	}
+}
+
+// news leaves out the spaces that wait for the same as under the plan before:
+// while the API server is slower than the commits these are many.
+func news(before, p *plan, ids []schema.SpaceID) []schema.SpaceID {
+	if before == nil {
+		return ids
+	}
+	var some []schema.SpaceID
+	for _, id := range ids {
+		space := p.fleet.Spaces[id]
+		if space == nil || space != before.fleet.Spaces[id] || p.source.Spaces[id] != before.source.Spaces[id] {
+			some = append(some, id)
+		}
+	}
+	return some
 }
 
 // lookAt has the observer tell what the plan means for the spaces: for all of

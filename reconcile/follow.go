@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"bayplan.dev/schema"
@@ -120,7 +121,7 @@ func (l *Loop) next(ctx context.Context) (*plan, error) {
 	if before != nil && before.revision() == snapshot.Revision && !lifted(before, state) {
 		return nil, nil
 	}
-	q, err := l.ask(ctx, state, snapshot.Revision)
+	q, err := l.ask(ctx, state, before, snapshot.Revision)
 	if err != nil {
 		return nil, err
 	}
@@ -145,8 +146,10 @@ func lifted(p *plan, state State) bool {
 }
 
 // ask finds out how the head came about. Without any synced revision, history
-// begins where deletions were halted first.
-func (l *Loop) ask(ctx context.Context, state State, head schema.Revision) (question, error) {
+// begins where deletions were halted first. What the plan before knew of the
+// way from the same base isn't asked for again: while the cluster is slower than
+// the commits, the base stays and the way grows.
+func (l *Loop) ask(ctx context.Context, state State, before *plan, head schema.Revision) (question, error) {
 	q := question{base: cmp.Or(state.Accepted, state.Synced), state: state}
 	if q.base == "" && state.Halt != nil {
 		q.base = state.Halt.Revision
@@ -155,13 +158,26 @@ func (l *Loop) ask(ctx context.Context, state State, head schema.Revision) (ques
 		q.history.Descends = true
 		return q, nil
 	}
-	history, err := l.source.History(ctx, q.base, head)
+	from, known := q.base, schema.History{}
+	if before != nil && before.question.base == q.base && before.question.history.Descends {
+		from, known = before.revision(), before.question.history
+	}
+	history, err := l.source.History(ctx, from, head)
+	if err == nil && from != q.base && !history.Descends {
+		from, known = q.base, schema.History{}
+		history, err = l.source.History(ctx, from, head)
+	}
 	if err != nil {
-		return question{}, fmt.Errorf("read the history from %s to %s: %w", q.base.Short(), head.Short(), err)
+		return question{}, fmt.Errorf("read the history from %s to %s: %w", from.Short(), head.Short(), err)
 	}
 	q.history = history
+	q.history.Commits = slices.Concat(history.Commits, known.Commits)
+	q.history.Commits = q.history.Commits[:min(len(q.history.Commits), maxHistory)]
 	return q, nil
 }
+
+// maxHistory bounds the commits that a plan rests on.
+const maxHistory = 10_000
 
 // absent collects what the fleet no longer has, from the spaces that differ
 // from what was handled last and those without a folder.

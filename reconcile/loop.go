@@ -65,8 +65,8 @@ type Options struct {
 	// Ahead is how far the API server's clock is ahead of ours, 0 when that isn't
 	// known. Nothing expires by a clock that is far ahead of it. It may be nil.
 	Ahead func() time.Duration
-	// At reads an earlier revision. Without it an operation counts as superseded
-	// by any later change of the file that it is about.
+	// At reads an earlier revision that the head descends from. Without it an
+	// operation counts as superseded by any later change of the file that it is about.
 	At func(ctx context.Context, revision schema.Revision) (schema.Snapshot, error)
 }
 

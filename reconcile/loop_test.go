@@ -181,6 +181,36 @@ func TestWorkFollowsTheChange(t *testing.T) {
 	})
 }
 
+// TestCommitsOutrunTheCluster: while nothing can be applied, a commit costs no
+// more for those before it, and what waits is seen once.
+func TestCommitsOutrunTheCluster(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := start(t, newFakeRepo(), newFakeCluster())
+		fleet := many(50)
+		f.push(fleet)
+		f.cluster.setFail(func(op string, _ schema.SpaceID) error {
+			if op == "apply" {
+				return schema.Errorf(schema.Unavailable, "try later")
+			}
+			return nil
+		})
+		for i, id := range sorted(fleet) {
+			fleet[id] = "v2"
+			told := f.repo.told
+			f.push(fleet, "Allow-Mass-Delete: 50")
+			if got := f.repo.told - told; i > 0 && got > 1 {
+				t.Fatalf("commits read at commit %d: got %d, want 1", i, got)
+			}
+		}
+		// What the commits on the way have allowed still counts.
+		fleet = without(fleet, 40)
+		f.push(fleet)
+		f.cluster.setFail(nil)
+		let(time.Hour)
+		f.wantHolds(t, fleet)
+	})
+}
+
 // TestSilence: while nothing changes, nothing is loaded, applied, saved or told.
 func TestSilence(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -37,8 +37,11 @@ type fakeRepo struct {
 	commits []commit
 	head    int
 	fail    error
-	// asked counts the questions for history.
-	asked  int
+	// asked counts the questions for history, told the commits of the answers.
+	asked, told int
+	// spaces are those that were loaded: as with the real loader, one that hasn't
+	// changed is the same in the next fleet.
+	spaces map[string]*schema.Space
 	loaded []int
 	loads  int
 }
@@ -53,7 +56,7 @@ func number(r schema.Revision) int {
 	return n
 }
 
-func newFakeRepo() *fakeRepo { return &fakeRepo{commits: []commit{{parent: -1}}} }
+func newFakeRepo() *fakeRepo { return &fakeRepo{commits: []commit{{parent: -1}}, spaces: map[string]*schema.Space{}} }
 
 // commit adds a commit upon parent and makes it the head.
 func (r *fakeRepo) commit(c commit) schema.Revision {
@@ -105,6 +108,7 @@ func (r *fakeRepo) History(_ context.Context, from, to schema.Revision) (schema.
 		}
 		h.Commits = append(h.Commits, schema.Commit{Revision: revision(n), Trailers: r.commits[n].trailers})
 	}
+	r.told += len(h.Commits)
 	return h, r.fail
 }
 
@@ -114,7 +118,15 @@ func (r *fakeRepo) Load(_ context.Context, s schema.Snapshot) (*schema.Fleet, er
 	n := number(s.Revision)
 	r.loaded = append(r.loaded, n)
 	r.loads++
-	return load(r.commits[n], s.Revision), r.fail
+	f := load(r.commits[n], s.Revision)
+	for id, space := range f.Spaces {
+		key := fmt.Sprintf("%s %t %s", id, space.Frozen, space.Digest)
+		if r.spaces[key] == nil {
+			r.spaces[key] = space
+		}
+		f.Spaces[id] = r.spaces[key]
+	}
+	return f, r.fail
 }
 
 func load(c commit, rev schema.Revision) *schema.Fleet {

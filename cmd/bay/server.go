@@ -99,7 +99,7 @@ func (s *server) wire(ctx context.Context) error {
 	}
 	s.loop = reconcile.New(reconcile.Options{
 		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: s.config.Cluster.Workers,
-		At: s.repo.Ancestor, Tidy: s.tidy, Ahead: s.cluster.Ahead,
+		At: s.repo.Snapshot, Tidy: s.tidy, Ahead: s.cluster.Ahead,
 	})
 	s.registry.MustRegister(s.loop.Metrics())
 	if err := s.openPulls(ctx); err != nil {
