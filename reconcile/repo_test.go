@@ -56,7 +56,9 @@ func number(r schema.Revision) int {
 	return n
 }
 
-func newFakeRepo() *fakeRepo { return &fakeRepo{commits: []commit{{parent: -1}}, spaces: map[string]*schema.Space{}} }
+func newFakeRepo() *fakeRepo {
+	return &fakeRepo{commits: []commit{{parent: -1}}, spaces: map[string]*schema.Space{}}
+}
 
 // commit adds a commit upon parent and makes it the head.
 func (r *fakeRepo) commit(c commit) schema.Revision {
