@@ -50,8 +50,8 @@ func BenchmarkListContainers(b *testing.B) {
 }
 
 func BenchmarkVerifyHook(b *testing.B) {
-	h := newHooks(Options{Hooks: map[Forge]Secret{GitHub: testSecret}, Poke: func() {}}, nil)
-	body := payload(b, "github_push.json")
+	h := newHooks(Options{Hooks: map[Forge]Secret{GitHub: testSecret}, Branch: "master", Poke: func() {}}, nil)
+	body := payload(b, "github_push")
 	header := http.Header{}
 	sign(GitHub, header, body, testSecret)
 	for b.Loop() {

@@ -21,6 +21,7 @@ import (
 )
 
 const (
+	typeForm       = "application/x-www-form-urlencoded"
 	typeJSON       = "application/json"
 	typeMergePatch = "application/merge-patch+json"
 )

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -52,17 +53,18 @@ const signatureWindow = 5 * time.Minute
 var errSignature = schema.Errorf(schema.Forbidden, "the signature is missing or wrong")
 
 // verify returns a Forbidden error unless whoever made the request knows the
-// secret. It reads the raw bytes: nothing is parsed before it returns nil.
+// secret. It reads the raw bytes: nothing is parsed before it returns nil. Gitea
+// and Forgejo sign what is in a form, the others the form.
 func (f Forge) verify(h http.Header, body []byte, secret Secret, now time.Time) error {
 	ok := false
 	switch f {
 	case GitHub:
 		ok = verifyHex(h.Get("X-Hub-Signature-256"), "sha256=", body, secret)
 	case Gitea:
-		ok = verifyHex(h.Get("X-Gitea-Signature"), "", body, secret)
+		ok = verifyHex(h.Get("X-Gitea-Signature"), "", within(h, body), secret)
 	case Forgejo:
-		ok = verifyHex(h.Get("X-Forgejo-Signature"), "", body, secret) ||
-			verifyHex(h.Get("X-Gitea-Signature"), "", body, secret)
+		signature := cmp.Or(h.Get("X-Forgejo-Signature"), h.Get("X-Gitea-Signature"))
+		ok = verifyHex(signature, "", within(h, body), secret)
 	case GitLab:
 		if h.Get("Webhook-Signature") != "" {
 			return verifyStandard(h, body, secret, now)
@@ -154,8 +156,9 @@ func (f Forge) delivery(h http.Header) string {
 }
 
 var deliveryHeaders = map[Forge][]string{ //nolint:gochecknoglobals // a table
-	GitHub:  {"X-Github-Delivery"},
-	GitLab:  {"Webhook-Id", "Idempotency-Key", "X-Gitlab-Event-Uuid"},
+	GitHub: {"X-Github-Delivery"},
+	// Not X-Gitlab-Event-Uuid: hooks that follow from another one share its.
+	GitLab:  {"Webhook-Id", "Idempotency-Key", "X-Gitlab-Webhook-Uuid"},
 	Gitea:   {"X-Gitea-Delivery"},
 	Forgejo: {"X-Forgejo-Delivery", "X-Gitea-Delivery"},
 	Generic: {"X-Bayplan-Delivery"},
@@ -168,20 +171,32 @@ var eventHeaders = map[Forge]string{ //nolint:gochecknoglobals // a table
 	Forgejo: "X-Forgejo-Event",
 }
 
-// event is what the forge says has happened, in lower case.
-func (f Forge) event(h http.Header) string { return strings.ToLower(h.Get(eventHeaders[f])) }
+// systemHook is the event of all hooks of a whole GitLab: what has happened is
+// in the payload.
+const systemHook = "system hook"
+
+// read is what a verified hook says: what has happened, in the forge's words and
+// in lower case, and what of the payload counts.
+func (f Forge) read(h http.Header, body []byte) (event string, p push) {
+	event, p = strings.ToLower(h.Get(eventHeaders[f])), parsePush(within(h, body))
+	if event == systemHook {
+		event = strings.ToLower(p.kind())
+	}
+	return event, p
+}
 
 // wake says who has something to look at.
 type wake struct{ loop, reviewer bool }
 
 // wakes are the events, as all forges name them, that are more than noise. What
-// has no name may be a push; GitLab's system hook is one of several. A review's
-// own comments and statuses have events too: they mustn't wake it.
+// has no name may be a push. A review's own comments and statuses have events
+// too: they mustn't wake it.
 var wakes = map[string]wake{ //nolint:gochecknoglobals // a table
 	"":                   {loop: true, reviewer: true},
 	"push":               {loop: true, reviewer: true},
 	"push hook":          {loop: true, reviewer: true},
-	"system hook":        {loop: true, reviewer: true},
+	"repository_update":  {loop: true, reviewer: true},
 	"pull_request":       {reviewer: true},
+	"merge_request":      {reviewer: true},
 	"merge request hook": {reviewer: true},
 }

@@ -82,11 +82,11 @@ func (h *hooks) take(forge Forge, header http.Header, body []byte, now time.Time
 	if h.repeated(delivery{forge, forge.delivery(header)}) {
 		return HookDuplicate, nil
 	}
-	event := forge.event(header)
+	event, p := forge.read(header, body)
 	if event == "ping" {
 		return HookPong, nil
 	}
-	return h.wake(wakes[event], parsePush(body)), nil
+	return h.wake(wakes[event], p), nil
 }
 
 // wake tells whom the event concerns. A push to any branch may be one to a pull

@@ -144,7 +144,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	for path, operations := range doc.Paths {
 		if op, ok := operations["post"]; ok && strings.HasPrefix(path, "/hooks/") {
 			forge := Forge(strings.TrimPrefix(path, "/hooks/"))
-			check(t, c, path, op, h.post(t, forge, payload(t, "gitea_push.json"), nil))
+			check(t, c, path, op, h.post(t, forge, payload(t, "gitea_push_main"), nil))
 			check(t, c, path, op, h.post(t, forge, nil, func(h http.Header) { clear(h) }))
 			continue
 		}

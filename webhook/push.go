@@ -1,15 +1,25 @@
 package webhook
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"mime"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
 // push is the little that is read of a payload, and only to leave out what
 // concerns others. Forges spell it in different ways; what can't be read is empty.
 type push struct {
-	Ref        string     `json:"ref"`
+	// Kind or Name is what has happened, where it is one of GitLab's.
+	Kind string `json:"object_kind"`
+	Name string `json:"event_name"`
+	Ref  string `json:"ref"`
+	// Refs are those of a push that GitLab tells the whole instance of.
+	Refs       []string   `json:"refs"`
 	Repository repository `json:"repository"`
 	Project    repository `json:"project"`
 }
@@ -33,15 +43,45 @@ func parsePush(body []byte) push {
 	return p
 }
 
+// within is the payload in a body: all of it, or the one field of a form, as
+// which forges send it by choice. Its own type a form may lie about: curl calls
+// everything one.
+func within(h http.Header, body []byte) []byte {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	field, ok := bytes.CutPrefix(body, []byte("payload="))
+	if err != nil || media != typeForm || !ok {
+		return body
+	}
+	text, err := url.QueryUnescape(string(field))
+	if err != nil {
+		return body
+	}
+	return []byte(text)
+}
+
+// kind is what has happened, in GitLab's words; empty for other forges.
+func (p push) kind() string { return cmp.Or(p.Kind, p.Name) }
+
+// moved are the refs that it says to have moved; none where it doesn't say.
+func (p push) moved() []string {
+	if p.Ref != "" {
+		return []string{p.Ref}
+	}
+	return p.Refs
+}
+
 // concerns reports whether the push may have moved the branch of the repository.
 func (p push) concerns(repo, branch string) bool {
-	return (p.Ref == "" || p.Ref == "refs/heads/"+branch) && p.of(repo)
+	refs := p.moved()
+	return (len(refs) == 0 || slices.Contains(refs, "refs/heads/"+branch)) && p.of(repo)
 }
 
 // concernsBranch reports whether it may have moved any branch of the repository,
 // or is about one of its pull requests.
 func (p push) concernsBranch(repo string) bool {
-	return (p.Ref == "" || strings.HasPrefix(p.Ref, "refs/heads/")) && p.of(repo)
+	refs := p.moved()
+	branch := func(ref string) bool { return strings.HasPrefix(ref, "refs/heads/") }
+	return (len(refs) == 0 || slices.ContainsFunc(refs, branch)) && p.of(repo)
 }
 
 // of reports whether it may be of the repository.
