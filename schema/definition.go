@@ -62,6 +62,7 @@ func (f *field) child(name string) *field {
 type definitions struct {
 	root  cue.Value
 	kinds map[Kind]*field
+	said  verdicts
 }
 
 // compile reads the embedded CUE files. The context that it makes lives as long

@@ -15,22 +15,14 @@ import (
 type reader struct {
 	defs *definitions
 	ctx  *cue.Context
-	// seen remembers what CUE said of a value of a field.
-	seen map[verdict]bool
 	// lists are shared with other readers.
 	lists *lists
 	page  *page
 	kind  Kind
 }
 
-type verdict struct {
-	field *field
-	text  string
-	kind  cue.Kind
-}
-
 func newReader(defs *definitions) *reader {
-	return &reader{defs: defs, ctx: cuecontext.New(), seen: map[verdict]bool{}, lists: &lists{}}
+	return &reader{defs: defs, ctx: cuecontext.New(), lists: &lists{}}
 }
 
 // document reads one document: what is wrong with it is reported, what is right

@@ -11,12 +11,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Bounds of what a reader remembers.
-const (
-	maxVerdicts   = 20_000
-	maxRemembered = 256
-)
-
 var integerPattern = regexp.MustCompile(`^(0|-?[1-9][0-9]{0,17})$`)
 
 // scalar reads a single value: first its type and whether it is one of the
@@ -163,21 +157,12 @@ func (r *reader) wrongType(f *field, node *yaml.Node, path fieldPath, want strin
 	r.page.report(node, finding)
 }
 
-// allowed asks CUE whether the field can have the value, once for each value.
+// allowed asks CUE whether the field can have the value.
 func (r *reader) allowed(f *field, value any) bool {
 	key := verdict{field: f, text: fmt.Sprint(value), kind: kindOf(value)}
-	if ok, known := r.seen[key]; known {
-		return ok
-	}
-	ok := f.value.Unify(r.ctx.Encode(value)).Validate(cue.Concrete(true)) == nil
-	// Long texts are seldom seen twice, and strangers mustn't fill the memory.
-	if len(key.text) <= maxRemembered {
-		if len(r.seen) >= maxVerdicts {
-			clear(r.seen)
-		}
-		r.seen[key] = ok
-	}
-	return ok
+	return r.defs.said.of(key, func() bool {
+		return f.value.Unify(r.ctx.Encode(value)).Validate(cue.Concrete(true)) == nil
+	})
 }
 
 func kindOf(value any) cue.Kind {
@@ -193,15 +178,12 @@ func kindOf(value any) cue.Kind {
 // allowedLength asks CUE whether a list can have n elements, whatever they are.
 func (r *reader) allowedLength(f *field, n int) bool {
 	key := verdict{field: f, text: strconv.Itoa(n), kind: cue.ListKind}
-	if ok, known := r.seen[key]; known {
-		return ok
-	}
-	top := r.ctx.CompileString("_")
-	elements := make([]cue.Value, n)
-	for i := range elements {
-		elements[i] = top
-	}
-	ok := f.value.Unify(r.ctx.NewList(elements...)).Validate() == nil
-	r.seen[key] = ok
-	return ok
+	return r.defs.said.of(key, func() bool {
+		top := r.ctx.CompileString("_")
+		elements := make([]cue.Value, n)
+		for i := range elements {
+			elements[i] = top
+		}
+		return f.value.Unify(r.ctx.NewList(elements...)).Validate() == nil
+	})
 }
