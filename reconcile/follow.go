@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -179,26 +180,53 @@ func (l *Loop) ask(ctx context.Context, state State, before *plan, head schema.R
 // maxHistory bounds the commits that a plan rests on.
 const maxHistory = 10_000
 
+// gaps is what absent found in each space, of a fleet with these broken places.
+type gaps struct {
+	fleet  *schema.Fleet
+	broken places
+	of     map[schema.SpaceID]deletions
+}
+
 // absent collects what the fleet no longer has, from the spaces that differ
-// from what was handled last and those without a folder.
+// from what was handled last and those without a folder. What was found of a
+// space the last time holds while neither side of it has changed since.
 func (l *Loop) absent(fleet *schema.Fleet, owned []schema.SpaceID) deletions {
-	broken := findPlaces(fleet.Findings)
+	now := &gaps{fleet: fleet, broken: findPlaces(fleet.Findings), of: map[schema.SpaceID]deletions{}}
 	l.mu.Lock()
 	first := l.plan == nil
 	ids := l.outdated(fleet, owned)
+	last, looked := l.gaps, l.looked
+	l.gaps, l.looked = now, map[schema.SpaceID]struct{}{}
 	l.mu.Unlock()
 	if first {
 		ids = owned
 	}
+	if last != nil && !maps.Equal(last.broken, now.broken) {
+		last = nil
+	}
 	absent := newDeletions()
 	for _, id := range ids {
-		live := l.cluster.Live(id)
-		absent.add(absence(fleet, broken, id, live))
-		if first {
-			l.countDeployed(id, live)
+		d, ok := last.same(fleet, id)
+		if _, stirred := looked[id]; !ok || stirred {
+			live := l.cluster.Live(id)
+			d = absence(fleet, now.broken, id, live)
+			if first {
+				l.countDeployed(id, live)
+			}
 		}
+		now.of[id] = d
+		absent.add(d)
 	}
 	return absent
+}
+
+// same is what was found of a space that the fleet hasn't changed.
+func (g *gaps) same(fleet *schema.Fleet, id schema.SpaceID) (deletions, bool) {
+	if g == nil || g.fleet.Spaces[id] != fleet.Spaces[id] {
+		return deletions{}, false
+	}
+	d, ok := g.of[id]
+	return d, ok
 }
 
 // answer is what outdated found, good until the next pass has ended.

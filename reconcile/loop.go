@@ -109,6 +109,10 @@ type Loop struct {
 	// passes counts the passes that have ended; asked remembers what outdated found.
 	passes int
 	asked  answer
+	// gaps is what absent found the last time, looked are the spaces that
+	// something was seen of since.
+	gaps   *gaps
+	looked map[schema.SpaceID]struct{}
 	// deployed is the number of live containers of each owned space, and their sum.
 	deployed      map[schema.SpaceID]int
 	deployedTotal int
@@ -140,6 +144,7 @@ func New(o Options) *Loop {
 		ending: make(chan struct{}, 1), untidy: make(chan struct{}, 1), expiry: expiry{clock: newClock(o.Ahead)},
 		progress: newProgress(),
 		records:  map[schema.SpaceID]*record{},
+		looked:   map[schema.SpaceID]struct{}{},
 		deployed: map[schema.SpaceID]int{},
 		planned:  map[schema.Revision]int{},
 		moved:    make(chan struct{}),

@@ -79,6 +79,7 @@ func (l *Loop) countDeployed(id schema.SpaceID, live Live) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.looked[id] = struct{}{}
 	l.deployedTotal += n - l.deployed[id]
 	if n == 0 {
 		delete(l.deployed, id)
