@@ -65,7 +65,7 @@ func TestChurn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, most := len(fleet.Spaces), spaces+churnSpaces/2; got <= spaces || got > most {
+	if got, most := fleet.Spaces.Len(), spaces+churnSpaces/2; got <= spaces || got > most {
 		t.Errorf("got %d spaces, want more than %d and at most %d", got, spaces, most)
 	}
 }

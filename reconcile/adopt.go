@@ -60,7 +60,7 @@ func (l *Loop) announce(p *plan) {
 	case p.fleet.Frozen:
 		log.Warn("fleet frozen", "findings", len(p.fleet.Findings.Errors()))
 	default:
-		log.Info("revision followed", "spaces", len(p.fleet.Spaces), "findings", len(p.fleet.Findings))
+		log.Info("revision followed", "spaces", p.fleet.Spaces.Len(), "findings", len(p.fleet.Findings))
 	}
 }
 
@@ -87,8 +87,8 @@ func news(before, p *plan, ids []schema.SpaceID) []schema.SpaceID {
 	}
 	var some []schema.SpaceID
 	for _, id := range ids {
-		space := p.fleet.Spaces[id]
-		if space == nil || space != before.fleet.Spaces[id] || p.source.Spaces[id] != before.source.Spaces[id] {
+		space := p.fleet.Spaces.Get(id)
+		if space == nil || space != before.fleet.Spaces.Get(id) || p.source.Spaces.Get(id) != before.source.Spaces.Get(id) {
 			some = append(some, id)
 		}
 	}
@@ -106,8 +106,8 @@ func (l *Loop) lookAt(before, p *plan, ids []schema.SpaceID) {
 		q.look.Add(id)
 	}
 	if before != nil {
-		for id := range before.fleet.Spaces {
-			if p.fleet.Spaces[id] == nil {
+		for id := range before.fleet.Spaces.Changed(p.fleet.Spaces) {
+			if p.fleet.Spaces.Get(id) == nil {
 				q.look.Add(id)
 			}
 		}

@@ -48,7 +48,7 @@ func (d deletions) in(other deletions) deletions { return d.without(d.without(ot
 // absence is what the fleet no longer has of one space and the cluster still holds.
 func absence(fleet *schema.Fleet, broken places, id schema.SpaceID, live Live) deletions {
 	d := newDeletions()
-	space := fleet.Spaces[id]
+	space := fleet.Spaces.Get(id)
 	if live.Namespace != NamespaceOwned || broken.has(id) || space != nil && space.Frozen {
 		return d
 	}

@@ -74,7 +74,7 @@ func ended(f *schema.Fleet, now time.Time) (all []*schema.Container, next time.T
 	if f.Frozen {
 		return nil, time.Time{}
 	}
-	for _, space := range f.Spaces {
+	for _, space := range f.Spaces.All() {
 		for _, c := range space.Containers {
 			switch {
 			case space.Frozen, c.Spec.ExpiresAt == nil:
@@ -162,8 +162,8 @@ func (p *plan) without(let map[schema.ContainerID]time.Time) *schema.Fleet {
 	fleet.Spaces = maps.Clone(p.source.Spaces)
 	for _, c := range p.ended {
 		id := c.ID.Space
-		if fleet.Spaces[id] == p.source.Spaces[id] {
-			fleet.Spaces[id] = expired(p.source.Spaces[id], p.now, let)
+		if fleet.Spaces.Get(id) == p.source.Spaces.Get(id) {
+			fleet.Spaces.Put(expired(p.source.Spaces.Get(id), p.now, let))
 		}
 	}
 	return &fleet
@@ -249,7 +249,7 @@ func (l *Loop) replan(p *plan) (changed, told []schema.SpaceID) {
 	slices.SortFunc(told, schema.SpaceID.Compare)
 	told = slices.Compact(told)
 	for _, id := range told {
-		if space := next.space(id); space != nil && space.Digest != p.fleet.Spaces[id].Digest {
+		if space := next.space(id); space != nil && space.Digest != p.fleet.Spaces.Get(id).Digest {
 			changed = append(changed, id)
 			l.progress.set(id, standingWaiting)
 		}

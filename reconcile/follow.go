@@ -222,7 +222,7 @@ func (l *Loop) absent(fleet *schema.Fleet, owned []schema.SpaceID) deletions {
 
 // same is what was found of a space that the fleet hasn't changed.
 func (g *gaps) same(fleet *schema.Fleet, id schema.SpaceID) (deletions, bool) {
-	if g == nil || g.fleet.Spaces[id] != fleet.Spaces[id] {
+	if g == nil || g.fleet.Spaces.Get(id) != fleet.Spaces.Get(id) {
 		return deletions{}, false
 	}
 	d, ok := g.of[id]
@@ -244,13 +244,13 @@ func (l *Loop) outdated(fleet *schema.Fleet, owned []schema.SpaceID) []schema.Sp
 		return l.asked.ids
 	}
 	var ids []schema.SpaceID
-	for id, space := range fleet.Spaces {
+	for id, space := range fleet.Spaces.All() {
 		if r := l.records[id]; r == nil || !r.handled(space) {
 			ids = append(ids, id)
 		}
 	}
 	for _, id := range owned {
-		if fleet.Spaces[id] == nil {
+		if fleet.Spaces.Get(id) == nil {
 			ids = append(ids, id)
 		}
 	}

@@ -155,11 +155,11 @@ func TestAbsence(t *testing.T) {
 	}
 	finding := func(file string) func(*schema.Fleet) {
 		return func(f *schema.Fleet) {
-			delete(f.Spaces, id)
+			delete(f.Spaces, id.User)
 			f.Findings = schema.Findings{{Position: schema.Position{File: file}, Severity: schema.SeverityError}}
 		}
 	}
-	gone := func(f *schema.Fleet) { delete(f.Spaces, id) }
+	gone := func(f *schema.Fleet) { delete(f.Spaces, id.User) }
 	in := func(ns NamespaceState) Live { return Live{Namespace: ns, Containers: deployed} }
 	waiting := Live{Namespace: NamespaceOwned, Volumes: map[string]LiveVolume{"data": {DeleteAfter: anyTime}}}
 	for name, test := range map[string]struct {
@@ -169,7 +169,7 @@ func TestAbsence(t *testing.T) {
 	}{
 		"container without a file":             {fleet(func(*schema.Fleet) {}), live, tally{0, 1}},
 		"space without a folder":               {fleet(gone), live, tally{1, 2}},
-		"frozen space":                         {fleet(func(f *schema.Fleet) { f.Spaces[id].Frozen = true }), live, tally{}},
+		"frozen space":                         {fleet(func(f *schema.Fleet) { f.Spaces.Get(id).Frozen = true }), live, tally{}},
 		"unreadable file in the missing space": {fleet(finding("users/alice/shop/x.yaml")), live, tally{}},
 		"unreadable folder of the space":       {fleet(finding("users/alice/shop")), live, tally{}},
 		"unreadable folder of the user":        {fleet(finding("users/alice")), live, tally{}},

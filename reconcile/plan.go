@@ -43,7 +43,7 @@ func (p *plan) held() bool {
 // space returns the space as the plan wants it applied: nil when it is absent,
 // frozen or held.
 func (p *plan) space(id schema.SpaceID) *schema.Space {
-	space := p.fleet.Spaces[id]
+	space := p.fleet.Spaces.Get(id)
 	if space == nil || space.Frozen || p.held() {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (p *plan) space(id schema.SpaceID) *schema.Space {
 
 // removes says that the space has no folder, and that this can be believed.
 func (p *plan) removes(id schema.SpaceID) bool {
-	return p.fleet.Spaces[id] == nil && !p.held() && !p.broken.has(id)
+	return p.fleet.Spaces.Get(id) == nil && !p.held() && !p.broken.has(id)
 }
 
 // makePlan judges what the fleet no longer has. What the plan before was
@@ -63,7 +63,7 @@ func makePlan(fleet *schema.Fleet, q question, absent deletions, before *plan) *
 	if before != nil && before.halt == nil {
 		carried = absent.in(before.permitted)
 	}
-	q.head, q.empty = fleet.Revision, len(fleet.Spaces) == 0
+	q.head, q.empty = fleet.Revision, fleet.Spaces.Len() == 0
 	q.asked = absent.without(carried)
 	if fleet.Frozen {
 		// Nothing is absent in a revision that didn't load completely.

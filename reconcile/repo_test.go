@@ -121,28 +121,28 @@ func (r *fakeRepo) Load(_ context.Context, s schema.Snapshot) (*schema.Fleet, er
 	r.loaded = append(r.loaded, n)
 	r.loads++
 	f := load(r.commits[n], s.Revision)
-	for id, space := range f.Spaces {
+	for id, space := range f.Spaces.All() {
 		key := fmt.Sprintf("%s %t %s", id, space.Frozen, space.Digest)
 		if r.spaces[key] == nil {
 			r.spaces[key] = space
 		}
-		f.Spaces[id] = r.spaces[key]
+		f.Spaces.Put(r.spaces[key])
 	}
 	return f, r.fail
 }
 
 func load(c commit, rev schema.Revision) *schema.Fleet {
-	f := &schema.Fleet{Revision: rev, Platform: &schema.Platform{}, Spaces: map[schema.SpaceID]*schema.Space{}, Frozen: c.frozen}
+	f := &schema.Fleet{Revision: rev, Platform: &schema.Platform{}, Spaces: schema.Spaces{}, Frozen: c.frozen}
 	if c.frozen {
 		f.Findings = append(f.Findings, schema.Finding{
 			Position: schema.Position{File: "platform.yaml", Line: 3}, Severity: schema.SeverityError, Code: "unknown-field", Message: "unknown",
 		})
 	}
 	for _, id := range sorted(c.files) {
-		space := f.Spaces[id.Space]
+		space := f.Spaces.Get(id.Space)
 		if space == nil {
 			space = &schema.Space{ID: id.Space}
-			f.Spaces[id.Space] = space
+			f.Spaces.Put(space)
 		}
 		file := id.Space.Path() + "/" + id.Name + ".yaml"
 		space.Containers = append(space.Containers, &schema.Container{
@@ -227,7 +227,7 @@ func sorted(f files) []schema.ContainerID {
 
 func (r *fakeRepo) Space(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
-	for _, c := range f.Spaces[id].Containers {
+	for _, c := range f.Spaces.Get(id).Containers {
 		if c.Hash == "unrenderable" {
 			return nil, schema.Errorf(schema.Invalid, "the overlay refuses %s", c.ID)
 		}

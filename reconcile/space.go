@@ -75,7 +75,7 @@ type view struct {
 }
 
 // folder is the space of the fleet, or nil.
-func (v view) folder() *schema.Space { return v.fleet.Spaces[v.id] }
+func (v view) folder() *schema.Space { return v.fleet.Spaces.Get(v.id) }
 
 // frozen says that findings keep the space as it is.
 func (v view) frozen() bool {
@@ -173,7 +173,7 @@ func (v view) said() *schema.Space {
 	if v.source == nil {
 		return v.folder()
 	}
-	return v.source.Spaces[v.id]
+	return v.source.Spaces.Get(v.id)
 }
 
 // stops says that the container is to be stopped.

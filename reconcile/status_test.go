@@ -14,7 +14,7 @@ import (
 func shop(change ...func(*view, *LiveContainer)) view {
 	id := schema.SpaceID{User: "alice", Name: "shop"}
 	fleet := load(commit{files: fleetOf("alice--shop--api")}, "head")
-	v := view{id: id, fleet: fleet, digest: fleet.Spaces[id].Digest, now: anyTime}
+	v := view{id: id, fleet: fleet, digest: fleet.Spaces.Get(id).Digest, now: anyTime}
 	live := LiveContainer{
 		Revision: "rev", Deployed: true, Replicas: 1, Current: true,
 		Pod: &LivePod{Name: "api-1", Node: "node-1", Scheduled: true, Ready: true, WasReady: true},
@@ -49,7 +49,7 @@ func frozen(v *view, _ *LiveContainer) {
 
 func missing(v *view, _ *LiveContainer) { v.folder().Containers = nil }
 
-func gone(v *view, _ *LiveContainer) { delete(v.fleet.Spaces, v.id) }
+func gone(v *view, _ *LiveContainer) { delete(v.fleet.Spaces, v.id.User) }
 
 func halting(reason string) func(*view, *LiveContainer) {
 	return func(v *view, _ *LiveContainer) { v.halt = &Halt{Reason: reason, Message: "held"} }

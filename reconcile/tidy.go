@@ -101,6 +101,6 @@ func (l *Loop) unsaid(tidied map[Expiry]time.Time) (todo []Expiry, next time.Dur
 // is still to be deleted would else count as deleted by the commit. The caller
 // holds mu.
 func (l *Loop) arrived(p *plan, id schema.SpaceID) bool {
-	space, r := p.fleet.Spaces[id], l.records[id]
+	space, r := p.fleet.Spaces.Get(id), l.records[id]
 	return space != nil && r != nil && r.handled(space)
 }

@@ -59,7 +59,7 @@ func (v view) target(t *tracked) target {
 		}
 		return target{}
 	}
-	space := v.source.Spaces[t.space]
+	space := v.source.Spaces.Get(t.space)
 	if space == nil {
 		return target{}
 	}

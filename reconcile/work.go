@@ -165,7 +165,7 @@ func (l *Loop) conclude(p *plan, q *queues, id schema.SpaceID, o outcome) {
 // record keeps the outcome. The caller holds mu.
 func (l *Loop) record(p *plan, id schema.SpaceID, o outcome) {
 	l.passes++
-	space := p.fleet.Spaces[id]
+	space := p.fleet.Spaces.Get(id)
 	if l.progress.has(id) && o.err == nil {
 		l.sums.unchanged += o.applied.Unchanged
 	}
@@ -209,7 +209,7 @@ func (l *Loop) count(p *plan, id schema.SpaceID, o outcome) {
 
 // digestOf is the digest of the space, empty without a folder.
 func digestOf(fleet *schema.Fleet, id schema.SpaceID) string {
-	if space := fleet.Spaces[id]; space != nil {
+	if space := fleet.Spaces.Get(id); space != nil {
 		return space.Digest
 	}
 	return ""

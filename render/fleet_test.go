@@ -41,11 +41,7 @@ func list(cpu, memory, storage string) corev1.ResourceList {
 }
 
 func newFleet(spaces ...*schema.Space) *schema.Fleet {
-	f := &schema.Fleet{Platform: newPlatform(), Spaces: map[schema.SpaceID]*schema.Space{}}
-	for _, s := range spaces {
-		f.Spaces[s.ID] = s
-	}
-	return f
+	return &schema.Fleet{Platform: newPlatform(), Spaces: schema.NewSpaces(spaces...)}
 }
 
 func newSpace(user schema.User, name string, containers ...string) *schema.Space {

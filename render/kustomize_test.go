@@ -34,14 +34,14 @@ func TestBuildSurvivesPanic(t *testing.T) {
 
 func sampleNamespace() object {
 	fleet := sample(schema.Overlay{})
-	return builder{platform: &fleet.Platform.Spec, space: fleet.Spaces[sampleID()]}.namespace()
+	return builder{platform: &fleet.Platform.Spec, space: fleet.Spaces.Get(sampleID())}.namespace()
 }
 
 // TestKustomizeConforms gives all objects to kustomize, which has to leave
 // them as they are: what the renderer writes is what kustomize reads.
 func TestKustomizeConforms(t *testing.T) {
 	fleet := sample(schema.Overlay{})
-	base, err := builder{platform: &fleet.Platform.Spec, space: fleet.Spaces[sampleID()]}.build()
+	base, err := builder{platform: &fleet.Platform.Spec, space: fleet.Spaces.Get(sampleID())}.build()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func CheckOverlay(o schema.Overlay) schema.Findings {
 	if len(findings) > 0 {
 		return findings
 	}
-	_, err := New().render(sample(o), sample(o).Spaces[sampleID()])
+	_, err := New().render(sample(o), sample(o).Spaces.Get(sampleID()))
 	for _, err := range split(err) {
 		findings = append(findings, schema.Finding{
 			Position: schema.Position{File: overlayFile(kustomizationFile)},
@@ -171,9 +171,7 @@ func sample(o schema.Overlay) *schema.Fleet {
 	return &schema.Fleet{
 		Platform: &schema.Platform{Spec: schema.PlatformSpec{Security: schema.Security{Level: string(api.LevelBaseline)}}},
 		Overlay:  o,
-		Spaces: map[schema.SpaceID]*schema.Space{
-			id: {ID: id, Containers: []*schema.Container{container}, Volumes: []*schema.Volume{volume}},
-		},
+		Spaces:   schema.NewSpaces(&schema.Space{ID: id, Containers: []*schema.Container{container}, Volumes: []*schema.Volume{volume}}),
 	}
 }
 

@@ -58,7 +58,7 @@ func New() *Renderer {
 // space is a NotFound error, a frozen one Invalid, and so is whatever the
 // overlay or the gate refuses.
 func (r *Renderer) Space(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Unstructured, error) {
-	space := f.Spaces[id]
+	space := f.Spaces.Get(id)
 	switch {
 	case space == nil:
 		return nil, schema.Errorf(schema.NotFound, "render space %s: no such space", id)

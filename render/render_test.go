@@ -250,7 +250,7 @@ func TestConcurrent(t *testing.T) {
 			f := golden(t, name)
 			id := only(t, f)
 			want := string(renderYAML(t, render.New(), f, id))
-			f.Spaces[id].Digest = "" // nothing is remembered
+			f.Spaces.Get(id).Digest = "" // nothing is remembered
 			r := render.New()
 			var group sync.WaitGroup
 			for range 8 {
@@ -280,7 +280,7 @@ func BenchmarkSpace(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			f, r := golden(b, name), render.New()
 			id := only(b, f)
-			f.Spaces[id].Digest = "" // nothing is remembered
+			f.Spaces.Get(id).Digest = "" // nothing is remembered
 			b.ReportAllocs()
 			for b.Loop() {
 				if _, err := r.Space(f, id); err != nil {

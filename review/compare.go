@@ -75,13 +75,13 @@ const reachShown = 5
 func (c *comparison) spaces(ctx context.Context) error {
 	c.users, c.reach = map[schema.User]bool{}, map[string]*reach{}
 	var ids []schema.SpaceID
-	for id, now := range c.head.fleet.Spaces {
-		if was := c.base.fleet.Spaces[id]; was == nil || was.Digest != now.Digest || was.Frozen != now.Frozen {
+	for id, now := range c.head.fleet.Spaces.All() {
+		if was := c.base.fleet.Spaces.Get(id); was == nil || was.Digest != now.Digest || was.Frozen != now.Frozen {
 			ids = append(ids, id)
 		}
 	}
-	for id := range c.base.fleet.Spaces {
-		if c.head.fleet.Spaces[id] == nil {
+	for id := range c.base.fleet.Spaces.All() {
+		if c.head.fleet.Spaces.Get(id) == nil {
 			ids = append(ids, id)
 		}
 	}

@@ -83,7 +83,7 @@ const image = "image: registry.example.com/web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaa
 // know: a namespace, egress with what the platform blocks, a claim for each
 // volume, and for each container a Deployment that has what restarts it.
 func renderSpace(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Unstructured, error) {
-	space := f.Spaces[id]
+	space := f.Spaces.Get(id)
 	if space.Frozen || space.Description == "refused" {
 		return nil, schema.Errorf(schema.Invalid, "render space %s: no", id)
 	}

@@ -161,9 +161,9 @@ func (c *comparison) massDelete() {
 	}
 	spaces, containers := 0, 0
 	hadContainers := 0
-	for id, was := range c.base.fleet.Spaces {
+	for id, was := range c.base.fleet.Spaces.All() {
 		hadContainers += len(was.Containers)
-		now := c.head.fleet.Spaces[id]
+		now := c.head.fleet.Spaces.Get(id)
 		if now == nil {
 			spaces++
 			containers += len(was.Containers)
@@ -182,8 +182,8 @@ func (c *comparison) massDelete() {
 			}
 		}
 	}
-	hadSpaces := len(c.base.fleet.Spaces)
-	all := len(c.head.fleet.Spaces) == 0 && hadSpaces > 1
+	hadSpaces := c.base.fleet.Spaces.Len()
+	all := c.head.fleet.Spaces.Len() == 0 && hadSpaces > 1
 	if !all && spaces <= max(smallDelete, hadSpaces/deleteShare) && containers <= max(smallDelete, hadContainers/deleteShare) {
 		return
 	}

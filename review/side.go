@@ -51,7 +51,7 @@ func newSide(f *schema.Fleet) *side {
 	})
 	s.spaces = sync.OnceValue(func() map[schema.User][]*schema.Space {
 		spaces := map[schema.User][]*schema.Space{}
-		for id, space := range f.Spaces {
+		for id, space := range f.Spaces.All() {
 			spaces[id.User] = append(spaces[id.User], space)
 		}
 		return spaces
@@ -62,7 +62,7 @@ func newSide(f *schema.Fleet) *side {
 // each calls f with every container in order, those of frozen spaces included.
 func (s *side) each(f func(*schema.Container)) {
 	for _, id := range s.fleet.SpaceIDs() {
-		for _, c := range s.fleet.Spaces[id].Containers {
+		for _, c := range s.fleet.Spaces.Get(id).Containers {
 			f(c)
 		}
 	}

@@ -32,7 +32,7 @@ type spaceReview struct {
 
 // space compares one space. It is safe for concurrent use.
 func (c *comparison) space(id schema.SpaceID, render bool) spaceChanges {
-	r := &spaceReview{comparison: c, id: id, was: c.base.fleet.Spaces[id], now: c.head.fleet.Spaces[id]}
+	r := &spaceReview{comparison: c, id: id, was: c.base.fleet.Spaces.Get(id), now: c.head.fleet.Spaces.Get(id)}
 	if c.head.frozen(r.now) && (r.now != nil || c.head.fleet.Frozen) {
 		r.freeze()
 		return r.out

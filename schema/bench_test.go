@@ -63,8 +63,8 @@ func BenchmarkLoad(b *testing.B) {
 	run := func(b *testing.B, loader *Loader, s Snapshot) {
 		b.Helper()
 		fleet, err := loader.Load(b.Context(), s)
-		if err != nil || len(fleet.Findings) > 0 || len(fleet.Spaces) != n/10 {
-			b.Fatalf("got error %v, %d spaces and findings\n%s", err, len(fleet.Spaces), fleet.Findings.Text())
+		if err != nil || len(fleet.Findings) > 0 || fleet.Spaces.Len() != n/10 {
+			b.Fatalf("got error %v, %d spaces and findings\n%s", err, fleet.Spaces.Len(), fleet.Findings.Text())
 		}
 	}
 	b.Run("cold", func(b *testing.B) {

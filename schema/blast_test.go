@@ -45,7 +45,7 @@ func (f files) with(changes files) files {
 // states are the digests of all spaces, and whether they are frozen.
 func states(f *Fleet) map[string]string {
 	out := map[string]string{}
-	for id, s := range f.Spaces {
+	for id, s := range f.Spaces.All() {
 		out[id.String()] = fmt.Sprintf("%s frozen=%t", s.Digest, s.Frozen)
 	}
 	return out
@@ -71,8 +71,8 @@ func TestBlastRadius(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fleet := load(t, NewLoader(), twoUsers().with(changes).fsys())
 			got := states(fleet)
-			if !fleet.Spaces[SpaceID{"alice", "shop"}].Frozen || fleet.Frozen {
-				t.Errorf("got the space frozen %t, everything %t", fleet.Spaces[SpaceID{"alice", "shop"}].Frozen, fleet.Frozen)
+			if !fleet.Spaces.Get(SpaceID{"alice", "shop"}).Frozen || fleet.Frozen {
+				t.Errorf("got the space frozen %t, everything %t", fleet.Spaces.Get(SpaceID{"alice", "shop"}).Frozen, fleet.Frozen)
 			}
 			for id, want := range base {
 				if id != "alice--shop" && got[id] != want {
@@ -103,7 +103,7 @@ func TestCopiedKeyLocksNobodyOut(t *testing.T) {
 // TestBrokenSpaceStaysInTheFleet: what can't be read isn't taken for deleted.
 func TestBrokenSpaceStaysInTheFleet(t *testing.T) {
 	fleet := load(t, NewLoader(), files{"users/alice/web/web.yaml": "a: ["}.fsys())
-	space := fleet.Spaces[SpaceID{"alice", "web"}]
+	space := fleet.Spaces.Get(SpaceID{"alice", "web"})
 	if space == nil || !space.Frozen {
 		t.Errorf("got %+v, want a frozen space", space)
 	}
@@ -118,7 +118,7 @@ func TestBrokenPlatformFreezesEverything(t *testing.T) {
 	if !fleet.Frozen {
 		t.Error("got a fleet that isn't frozen")
 	}
-	for id, s := range fleet.Spaces {
+	for id, s := range fleet.Spaces.All() {
 		if !s.Frozen {
 			t.Errorf("%s isn't frozen", id)
 		}
@@ -157,7 +157,7 @@ func TestDigest(t *testing.T) {
 			}
 			var moved []string
 			for _, id := range fleet.SpaceIDs() {
-				if fleet.Spaces[id].Digest != base.Spaces[id].Digest {
+				if fleet.Spaces.Get(id).Digest != base.Spaces.Get(id).Digest {
 					moved = append(moved, id.String())
 				}
 			}

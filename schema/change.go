@@ -94,7 +94,7 @@ func hidden(f *Fleet, i item) bool {
 	if f.Frozen {
 		return true
 	}
-	space := f.Spaces[i.space]
+	space := f.Spaces.Get(i.space)
 	return space != nil && space.Frozen
 }
 
@@ -107,7 +107,7 @@ func items(f *Fleet) map[string]item {
 	if f.Platform != nil && (f.Platform.Source.Line > 0 || f.Overlay.Hash != "") {
 		add(item{kind: KindPlatform, file: cmp.Or(f.Platform.Source.File, platformFolder), spec: f.Platform.Digest + f.Overlay.Hash})
 	}
-	for id, space := range f.Spaces {
+	for id, space := range f.Spaces.All() {
 		add(item{kind: KindSpace, id: id.String(), file: space.Source.File, spec: space.Description})
 		for _, c := range space.Containers {
 			add(item{kind: KindContainer, id: c.ID.String(), file: c.Source.File, space: id, spec: c.Spec})
@@ -131,8 +131,8 @@ func Shrinks(from, to *Fleet) Findings {
 	if from == nil || to == nil {
 		return nil
 	}
-	for id, space := range to.Spaces {
-		old := from.Spaces[id]
+	for id, space := range to.Spaces.Changed(from.Spaces) {
+		old := from.Spaces.Get(id)
 		if old == nil {
 			continue
 		}

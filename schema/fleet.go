@@ -1,10 +1,5 @@
 package schema
 
-import (
-	"maps"
-	"slices"
-)
-
 const (
 	usersFolder    = "users"
 	keysFolder     = "keys"
@@ -21,7 +16,7 @@ type Fleet struct {
 	// Overlay holds the files below platform/, by path relative to that folder; empty without one.
 	Overlay Overlay
 	// Spaces holds every space that has a folder, frozen ones included.
-	Spaces map[SpaceID]*Space
+	Spaces Spaces
 	// Keys holds the valid SSH keys of each user, by name.
 	Keys map[User][]*SSHKey
 	// Findings are ordered by position.
@@ -57,13 +52,11 @@ type Space struct {
 }
 
 // SpaceIDs returns the ids of all spaces in order.
-func (f *Fleet) SpaceIDs() []SpaceID {
-	return slices.SortedFunc(maps.Keys(f.Spaces), SpaceID.Compare)
-}
+func (f *Fleet) SpaceIDs() []SpaceID { return f.Spaces.ids() }
 
 // Container returns the container with the id, or nil.
 func (f *Fleet) Container(id ContainerID) *Container {
-	space := f.Spaces[id.Space]
+	space := f.Spaces.Get(id.Space)
 	if space == nil {
 		return nil
 	}

@@ -37,7 +37,7 @@ func FuzzLoad(f *testing.F) {
 		for _, finding := range fleet.Findings {
 			checkPlace(t, finding, data)
 		}
-		if len(data) > 0 && fleet.Spaces[SpaceID{"alice", "web"}] == nil {
+		if len(data) > 0 && fleet.Spaces.Get(SpaceID{"alice", "web"}) == nil {
 			t.Error("the space is not in the fleet")
 		}
 		again := load(t, loader, repository.fsys())

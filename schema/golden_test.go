@@ -58,7 +58,7 @@ func report(f *Fleet) string {
 		b.WriteString("frozen: everything\n")
 	}
 	for _, id := range f.SpaceIDs() {
-		if f.Spaces[id].Frozen {
+		if f.Spaces.Get(id).Frozen {
 			b.WriteString("frozen: " + id.String() + "\n")
 		}
 	}

@@ -39,7 +39,11 @@ func Lifetimes(from, to *Fleet, now time.Time) Findings {
 	if to == nil {
 		return nil
 	}
-	for id, space := range to.Spaces {
+	var before Spaces
+	if from != nil {
+		before = from.Spaces
+	}
+	for id, space := range to.Spaces.Changed(before) {
 		latest, limited := to.Platform.Spec.Limits.Horizon(id.User, now)
 		if !limited {
 			continue

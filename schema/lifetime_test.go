@@ -43,7 +43,7 @@ func TestExpired(t *testing.T) {
 func TestLifetimes(t *testing.T) {
 	now := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	fleet := func(expiry map[string]time.Time) *Fleet {
-		f := &Fleet{Platform: &Platform{}, Spaces: map[SpaceID]*Space{}}
+		f := &Fleet{Platform: &Platform{}, Spaces: Spaces{}}
 		f.Platform.Spec.Limits = Limits{Default: Limit{Lifetime: "168h"}, Users: map[User]Limit{"bobby": {Lifetime: "1h"}, "carol": {}}}
 		for text, at := range expiry {
 			id, err := ParseContainerID(text)
@@ -54,7 +54,7 @@ func TestLifetimes(t *testing.T) {
 			if !at.IsZero() {
 				c.Spec.ExpiresAt = &at
 			}
-			f.Spaces[id.Space] = &Space{ID: id.Space, Containers: []*Container{c}}
+			f.Spaces.Put(&Space{ID: id.Space, Containers: []*Container{c}})
 		}
 		return f
 	}

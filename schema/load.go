@@ -185,11 +185,7 @@ func (f *Fleet) assemble(users []*userTree, m *memory) {
 	f.Platform, f.Overlay = m.platform.platform, m.platform.overlay
 	f.Findings = append(f.Findings, m.platform.findings...)
 	f.Frozen = f.Frozen || m.platform.broken()
-	spaces := 0
-	for _, u := range users {
-		spaces += len(u.spaces)
-	}
-	f.Spaces = make(map[SpaceID]*Space, spaces)
+	f.Spaces = make(Spaces, len(users))
 	for _, u := range users {
 		r := m.resolved[u.user]
 		f.Findings = append(f.Findings, u.findings...)
@@ -197,14 +193,26 @@ func (f *Fleet) assemble(users []*userTree, m *memory) {
 		if len(r.keys) > 0 {
 			f.Keys[u.user] = r.keys
 		}
-		for _, s := range r.spaces {
-			if f.Frozen && !s.Frozen {
-				s = s.freeze()
-			}
-			f.Spaces[s.ID] = s
+		spaces := r.spaces
+		if f.Frozen {
+			spaces = frozen(spaces)
+		}
+		if len(spaces) > 0 {
+			f.Spaces[u.user] = spaces
 		}
 	}
 	f.Findings.Sort()
+}
+
+// frozen are the spaces, each of them frozen.
+func frozen(spaces []*Space) []*Space {
+	spaces = slices.Clone(spaces)
+	for i, s := range spaces {
+		if !s.Frozen {
+			spaces[i] = s.freeze()
+		}
+	}
+	return spaces
 }
 
 // freeze returns a frozen copy.

@@ -50,7 +50,7 @@ func TestExamplesHaveNoFindings(t *testing.T) {
 			if got := fleet.Findings.Text(); got != "" {
 				t.Errorf("got findings, want none:\n%s", got)
 			}
-			if len(fleet.Spaces) == 0 {
+			if fleet.Spaces.Len() == 0 {
 				t.Error("got no spaces")
 			}
 		})

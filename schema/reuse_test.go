@@ -53,16 +53,16 @@ func TestLoadReadsOnlyWhatChanged(t *testing.T) {
 	if got, want := counts.folders.Load(), int32(4); got != want {
 		t.Errorf("got %d folders read, want %d", got, want)
 	}
-	for id, space := range after.Spaces {
+	for id, space := range after.Spaces.All() {
 		changed := id == SpaceID{"user1", "space3"}
-		if got := space != before.Spaces[id]; got != changed {
+		if got := space != before.Spaces.Get(id); got != changed {
 			t.Errorf("%s: got another space: %t, want %t", id, got, changed)
 		}
-		if got := space.Digest != before.Spaces[id].Digest; got != changed {
+		if got := space.Digest != before.Spaces.Get(id).Digest; got != changed {
 			t.Errorf("%s: got another digest: %t, want %t", id, got, changed)
 		}
 	}
-	for _, c := range after.Spaces[SpaceID{"user1", "space3"}].Containers {
+	for _, c := range after.Spaces.Get(SpaceID{"user1", "space3"}).Containers {
 		if c.ID.Name == "c4" && c.Spec.Args[1] != "--shard=1000" {
 			t.Errorf("got arguments %v of the changed container", c.Spec.Args)
 		}
@@ -145,7 +145,7 @@ func TestLoadFailsWhenTheTreeCannotBeRead(t *testing.T) {
 		if !errors.Is(err, errBroken) || fleet != nil {
 			t.Errorf("got %v and error %v, want %v", fleet, err, errBroken)
 		}
-		if fleet, err := loader.Load(t.Context(), s); err != nil || len(fleet.Spaces) != 1 {
+		if fleet, err := loader.Load(t.Context(), s); err != nil || fleet.Spaces.Len() != 1 {
 			t.Errorf("got error %v after the tree was mended", err)
 		}
 	}
@@ -164,7 +164,7 @@ func TestEmptyRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if fleet.Platform == nil || fleet.Platform.Spec.Domain != "bayplan.localhost" || fleet.Frozen || len(fleet.Spaces) > 0 || fleet.Revision != "abc" {
+	if fleet.Platform == nil || fleet.Platform.Spec.Domain != "bayplan.localhost" || fleet.Frozen || fleet.Spaces.Len() > 0 || fleet.Revision != "abc" {
 		t.Errorf("got %+v", fleet)
 	}
 }

@@ -29,8 +29,8 @@ func TestLoadersBesideEachOther(t *testing.T) {
 	if got := counts.blobs.Load(); got != 0 {
 		t.Errorf("the second read %d files again", got)
 	}
-	for id, space := range first.Spaces {
-		if second.Spaces[id] != space {
+	for id, space := range first.Spaces.All() {
+		if second.Spaces.Get(id) != space {
 			t.Errorf("%s is held twice", id)
 		}
 	}

@@ -104,7 +104,7 @@ func TestOddEntriesAreFindings(t *testing.T) {
 			}
 			var frozen []string
 			for _, id := range fleet.SpaceIDs() {
-				if fleet.Spaces[id].Frozen && !fleet.Frozen {
+				if fleet.Spaces.Get(id).Frozen && !fleet.Frozen {
 					frozen = append(frozen, id.String())
 				}
 			}

@@ -22,7 +22,7 @@ func bigHouse(b *testing.B) *house {
 			all.Containers = append(all.Containers, &schema.Container{ID: id, Hash: "0123", Spec: schema.ContainerSpec{Image: "nginx"}})
 			h.hub.statuses[id] = schema.ContainerStatus{ID: id, Phase: schema.PhaseRunning, Conditions: []schema.Condition{{Type: schema.ConditionPodReady}}}
 		}
-		h.fleet.Spaces[space] = all
+		h.fleet.Spaces.Put(all)
 	}
 	return h
 }

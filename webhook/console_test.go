@@ -37,7 +37,7 @@ func (h *testHub) confirm(_ context.Context, word schema.Revision) error {
 
 // testObjects is a space as it could be rendered; bob's is frozen.
 func testObjects(f *schema.Fleet, id schema.SpaceID) ([]*unstructured.Unstructured, error) {
-	space := f.Spaces[id]
+	space := f.Spaces.Get(id)
 	if space == nil || space.Frozen {
 		return nil, schema.Errorf(schema.Invalid, "render space %s: it is frozen", id)
 	}

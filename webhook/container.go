@@ -86,7 +86,7 @@ func (a *API) listContainers(ctx context.Context, fleet *schema.Fleet, in *conta
 			wanted[id.String()] = id
 		}
 	}
-	for id, space := range fleet.Spaces {
+	for id, space := range fleet.Spaces.All() {
 		if !sees(ctx, id.User) || !in.holds(id) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -52,7 +53,7 @@ func TestListContainers(t *testing.T) {
 
 func TestPagesJoinToTheWholeList(t *testing.T) {
 	h := newHouse(t)
-	web := h.fleet.Spaces[spaceID(t, "alice--web")]
+	web := h.fleet.Spaces.Get(spaceID(t, "alice--web"))
 	for i := range 25 {
 		web.Containers = append(web.Containers, &schema.Container{ID: containerID(t, fmt.Sprintf("alice--web--c%d", i))})
 	}
@@ -77,7 +78,8 @@ func TestPageOfAListThatShrinks(t *testing.T) {
 	h := newHouse(t)
 	first := decode[List[Container]](t, h.get(t, "/compute/containers?limit=2"))
 	delete(h.hub.statuses, first.Items[1].ID)
-	delete(h.fleet.Spaces, first.Items[1].ID.Space)
+	gone := first.Items[1].ID.Space
+	h.fleet.Spaces[gone.User] = slices.DeleteFunc(h.fleet.Spaces[gone.User], func(s *schema.Space) bool { return s.ID == gone })
 	second := decode[List[Container]](t, h.get(t, "/compute/containers?limit=2&continue="+first.Metadata.Continue))
 	want := []string{"alice--shop--db", "alice--web"}
 	if diff := cmp.Diff(want, ids(second.Items)); diff != "" {

@@ -191,13 +191,9 @@ func TestForeignIsLikeMissing(t *testing.T) {
 	without := newGuardedHouse(t, 0, func(o *Options) { o.Committer = none })
 	ends := time.Now()
 	tmp := &schema.Container{ID: containerID(t, "bob--tmp"), Spec: schema.ContainerSpec{ExpiresAt: &ends, ExpirePolicy: schema.ExpireDelete}}
-	with.fleet.Spaces[tmp.ID.Space] = &schema.Space{ID: tmp.ID.Space, Containers: []*schema.Container{tmp}}
+	with.fleet.Spaces.Put(&schema.Space{ID: tmp.ID.Space, Containers: []*schema.Container{tmp}})
 	with.hub.publish(schema.ContainerStatus{ID: containerID(t, "bob--blog"), Phase: schema.PhaseRunning})
-	for id := range without.fleet.Spaces {
-		if id.User == "bob" {
-			delete(without.fleet.Spaces, id)
-		}
-	}
+	delete(without.fleet.Spaces, "bob")
 	delete(without.fleet.Keys, "bob")
 	without.fleet.Findings = nil
 

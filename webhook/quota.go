@@ -75,7 +75,7 @@ type amounts struct{ containers, cpu, memory, storage resource.Quantity }
 func usageOf(fleet *schema.Fleet, user schema.User) amounts {
 	sum := amounts{containers: *resource.NewQuantity(0, resource.DecimalSI)}
 	one := resource.NewQuantity(1, resource.DecimalSI)
-	for id, space := range fleet.Spaces {
+	for id, space := range fleet.Spaces.All() {
 		if id.User != user {
 			continue
 		}

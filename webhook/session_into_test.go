@@ -282,7 +282,7 @@ func TestSessionsEndWithTheContainer(t *testing.T) {
 	eventually(t, "all are inside", func() bool { return h.inside.Running() == 3 })
 	// A file that has findings isn't one that is gone.
 	fleet := *h.fleet
-	fleet.Spaces = map[schema.SpaceID]*schema.Space{}
+	fleet.Spaces = schema.Spaces{}
 	h.head.Store(&fleet)
 	time.Sleep(100 * time.Millisecond)
 	if got := h.inside.Running(); got != 3 {

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -62,7 +61,7 @@ func (a *API) getSpace(ctx context.Context, fleet *schema.Fleet, in *struct {
 },
 ) (*spaceOutput, error) {
 	id, err := schema.ParseSpaceID(in.ID)
-	if err != nil || !sees(ctx, id.User) || (fleet.Spaces[id] == nil && !slices.Contains(a.owned(), id)) {
+	if err != nil || !sees(ctx, id.User) || (fleet.Spaces.Get(id) == nil && !slices.Contains(a.owned(), id)) {
 		return nil, schema.Errorf(schema.NotFound, "there is no space %q", in.ID)
 	}
 	return &spaceOutput{Body: a.viewSpace(ctx, fleet, id)}, nil
@@ -70,9 +69,9 @@ func (a *API) getSpace(ctx context.Context, fleet *schema.Fleet, in *struct {
 
 // spaces are those of the fleet and those that the cluster still holds.
 func (a *API) spaces(fleet *schema.Fleet) []schema.SpaceID {
-	ids := slices.Collect(maps.Keys(fleet.Spaces))
+	ids := fleet.SpaceIDs()
 	for _, id := range a.owned() {
-		if fleet.Spaces[id] == nil {
+		if fleet.Spaces.Get(id) == nil {
 			ids = append(ids, id)
 		}
 	}
@@ -100,7 +99,7 @@ func (a *API) viewSpace(ctx context.Context, fleet *schema.Fleet, id schema.Spac
 	for _, volume := range a.volumesOf(fleet, id) {
 		v.Volumes = append(v.Volumes, volume.ID)
 	}
-	s := fleet.Spaces[id]
+	s := fleet.Spaces.Get(id)
 	if s == nil {
 		v.Deleting = true
 		return v

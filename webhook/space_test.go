@@ -57,7 +57,7 @@ func TestGetSpace(t *testing.T) {
 func TestVolumes(t *testing.T) {
 	h := newHouse(t)
 	graceEnd := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	shop := h.fleet.Spaces[spaceID(t, "alice--shop")]
+	shop := h.fleet.Spaces.Get(spaceID(t, "alice--shop"))
 	data := Volume{
 		ID: "alice--shop--data", User: "alice", Space: "alice--shop", Name: "data", Spec: &shop.Volumes[0].Spec,
 		Status: "Bound", Capacity: "10Gi", UsedBy: []schema.ContainerID{containerID(t, "alice--shop--api"), containerID(t, "alice--shop--db")},

@@ -89,7 +89,7 @@ func (a *API) volumesOf(fleet *schema.Fleet, id schema.SpaceID) []Volume {
 	}
 	var out []Volume
 	wanted := map[string]bool{}
-	space := fleet.Spaces[id]
+	space := fleet.Spaces.Get(id)
 	if space != nil {
 		for _, file := range space.Volumes {
 			wanted[file.Name] = true

@@ -100,9 +100,9 @@ func testFleet(tb testing.TB) *schema.Fleet {
 			Images:  []schema.PlatformImage{{Name: "python", Image: "docker.io/library/python:3.14"}, {Name: "node", Image: "node:26", Description: "Node.js"}},
 			Presets: map[string]schema.Preset{"small": {Description: "A little", Spec: map[string]any{"image": "alpine:3.23"}}},
 		}},
-		Spaces: map[schema.SpaceID]*schema.Space{
-			web.ID.Space: {ID: web.ID.Space, Containers: []*schema.Container{web}, Source: schema.Position{File: "users/alice/web"}},
-			api.ID.Space: {
+		Spaces: schema.NewSpaces(
+			&schema.Space{ID: web.ID.Space, Containers: []*schema.Container{web}, Source: schema.Position{File: "users/alice/web"}},
+			&schema.Space{
 				ID: api.ID.Space, Description: "The shop", Containers: []*schema.Container{api, db},
 				Volumes: []*schema.Volume{{
 					Space: api.ID.Space, Name: "data", Hash: "5555eeee", Source: schema.Position{File: "users/alice/shop/data.volume.yaml", Line: 1},
@@ -110,8 +110,8 @@ func testFleet(tb testing.TB) *schema.Fleet {
 				}},
 				Source: schema.Position{File: "users/alice/shop/space.yaml", Line: 1},
 			},
-			blog.ID.Space: {ID: blog.ID.Space, Frozen: true, Containers: []*schema.Container{blog}, Source: schema.Position{File: "users/bob/blog"}},
-		},
+			&schema.Space{ID: blog.ID.Space, Frozen: true, Containers: []*schema.Container{blog}, Source: schema.Position{File: "users/bob/blog"}},
+		),
 		Keys: map[schema.User][]*schema.SSHKey{
 			"alice": {{
 				User: "alice", Name: "laptop", PublicKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA",

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"maps"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -52,8 +51,7 @@ func (s *server) plan(ctx context.Context, user schema.User, t webhook.Trial) (*
 // only is the fleet with the spaces of one user.
 func only(f *schema.Fleet, user schema.User) *schema.Fleet {
 	part := *f
-	part.Spaces = maps.Clone(f.Spaces)
-	maps.DeleteFunc(part.Spaces, func(id schema.SpaceID, _ *schema.Space) bool { return id.User != user })
+	part.Spaces = schema.Spaces{user: f.Spaces[user]}
 	part.Keys = map[schema.User][]*schema.SSHKey{user: f.Keys[user]}
 	return &part
 }

@@ -129,7 +129,7 @@ func containerObjects(t testing.TB, f *schema.Fleet) map[schema.ContainerID]stri
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, c := range f.Spaces[id].Containers {
+		for _, c := range f.Spaces.Get(id).Containers {
 			texts[c.ID] = ""
 		}
 		for _, o := range objects {

@@ -54,7 +54,7 @@ func newVessel(t *testing.T, change ...func(*webhook.Options)) *vessel {
 	if err := os.WriteFile(v.Log, []byte("one\ntwo\nthree\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fleet, hub := &schema.Fleet{Platform: &schema.Platform{}, Spaces: map[schema.SpaceID]*schema.Space{}}, statuses{}
+	fleet, hub := &schema.Fleet{Platform: &schema.Platform{}, Spaces: schema.Spaces{}}, statuses{}
 	for _, name := range []string{"web", "idle"} {
 		id, err := schema.ParseContainerID("alice--" + name)
 		if err != nil {
@@ -62,7 +62,7 @@ func newVessel(t *testing.T, change ...func(*webhook.Options)) *vessel {
 		}
 		c := &schema.Container{ID: id, Spec: schema.ContainerSpec{Image: "busybox", SSH: &schema.SSH{Enabled: name == "web"}}}
 		c.Spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
-		fleet.Spaces[id.Space] = &schema.Space{ID: id.Space, Containers: []*schema.Container{c}}
+		fleet.Spaces.Put(&schema.Space{ID: id.Space, Containers: []*schema.Container{c}})
 		hub[id] = schema.ContainerStatus{ID: id, Phase: schema.PhaseRunning}
 		if name == "idle" {
 			hub[id] = schema.ContainerStatus{ID: id, Phase: schema.PhaseStopped}

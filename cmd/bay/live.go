@@ -50,7 +50,7 @@ type trials struct {
 func (t trials) run(ctx context.Context, ids []schema.SpaceID) (*review.Live, error) {
 	live := &review.Live{}
 	for _, id := range ids {
-		if t.head.Spaces[id] == nil {
+		if t.head.Spaces.Get(id) == nil {
 			live.Untried = append(live.Untried, fmt.Sprintf("space %s: it is deleted", id))
 			continue
 		}

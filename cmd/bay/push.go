@@ -77,8 +77,8 @@ func (p *pushCheck) unrendered(from, to *schema.Fleet) schema.Findings {
 	if to.Frozen {
 		return nil
 	}
-	for id, space := range to.Spaces {
-		if before := from.Spaces[id]; space.Frozen || before != nil && before.Digest == space.Digest {
+	for id, space := range to.Spaces.Changed(from.Spaces) {
+		if before := from.Spaces.Get(id); space.Frozen || before != nil && before.Digest == space.Digest {
 			continue
 		}
 		if _, err := p.renderer.Space(to, id); err != nil {

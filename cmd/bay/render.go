@@ -50,7 +50,7 @@ func wantedSpaces(fleet *schema.Fleet, names []string) ([]schema.SpaceID, error)
 		if err != nil {
 			return nil, err
 		}
-		if fleet.Spaces[id] == nil {
+		if fleet.Spaces.Get(id) == nil {
 			return nil, schema.Errorf(schema.NotFound, "there is no space %s", id)
 		}
 		ids = append(ids, id)
@@ -65,7 +65,7 @@ func (a *app) renderSpaces(ctx context.Context, fleet *schema.Fleet, ids []schem
 	if _, err := a.stderr.Write([]byte(fleet.Findings.Text())); err != nil {
 		return err
 	}
-	ids = slices.DeleteFunc(ids, func(id schema.SpaceID) bool { return fleet.Frozen || fleet.Spaces[id].Frozen })
+	ids = slices.DeleteFunc(ids, func(id schema.SpaceID) bool { return fleet.Frozen || fleet.Spaces.Get(id).Frozen })
 	shown := a.progress("spaces rendered", len(ids))
 	defer shown.end()
 	renderer := render.New()

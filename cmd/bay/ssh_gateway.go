@@ -76,7 +76,7 @@ func (g sshGateway) container(id schema.ContainerID) (gateway.Container, bool) {
 }
 
 func broken(fleet *schema.Fleet, c *schema.Container) bool {
-	return fleet.Spaces[c.ID.Space].Frozen && slices.ContainsFunc(fleet.Findings.Errors(), func(f schema.Finding) bool {
+	return fleet.Spaces.Get(c.ID.Space).Frozen && slices.ContainsFunc(fleet.Findings.Errors(), func(f schema.Finding) bool {
 		return f.File == c.Source.File
 	})
 }

@@ -130,11 +130,11 @@ func (a *app) printFindings(cmd *cobra.Command, fleet *schema.Fleet, output stri
 
 func printSummary(w io.Writer, fleet *schema.Fleet) error {
 	containers := 0
-	for _, space := range fleet.Spaces {
+	for _, space := range fleet.Spaces.All() {
 		containers += len(space.Containers)
 	}
 	errs := len(fleet.Findings.Errors())
 	_, err := fmt.Fprintf(w, "%s%s, %s in %s with %s\n", fleet.Findings.Text(),
-		plural(errs, "error"), plural(len(fleet.Findings)-errs, "warning"), plural(len(fleet.Spaces), "space"), plural(containers, "container"))
+		plural(errs, "error"), plural(len(fleet.Findings)-errs, "warning"), plural(fleet.Spaces.Len(), "space"), plural(containers, "container"))
 	return err
 }
