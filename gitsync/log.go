@@ -220,7 +220,7 @@ func (l *logger) entries(hash string) ([]string, error) {
 		return nil, l.store.unreadable(err)
 	}
 	for i, path := range l.paths {
-		e, err := l.store.lookup(r.tree, path)
+		e, err := l.store.Find(r.tree, path)
 		if err != nil {
 			return nil, err
 		}
@@ -238,7 +238,7 @@ func (l *logger) describe(hash string) (LogCommit, error) {
 	}
 	c := LogCommit{Commit: r.commit()}
 	for _, path := range l.paths {
-		e, err := l.store.lookup(r.tree, path)
+		e, err := l.store.Find(r.tree, path)
 		if err != nil {
 			return LogCommit{}, err
 		}
@@ -258,9 +258,10 @@ func (l *logger) describe(hash string) (LogCommit, error) {
 	return c, nil
 }
 
-// lookup finds the entry of a path below a folder; the zero Entry when there is
-// none. Only the folders on the way are read.
-func (s *store) lookup(root, path string) (schema.Entry, error) {
+var _ schema.Finder = (*store)(nil)
+
+// Find implements schema.Finder. Only the folders on the way are read.
+func (s *store) Find(root, path string) (schema.Entry, error) {
 	e := schema.Entry{Mode: schema.ModeFolder, Hash: root}
 	for part := range strings.SplitSeq(path, "/") {
 		if e.Mode != schema.ModeFolder || e.Hash == emptyTree {

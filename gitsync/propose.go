@@ -284,7 +284,7 @@ func (w *Writer) same(ctx context.Context, head schema.Snapshot, p *proposal) (C
 	}
 	want := map[string]string{}
 	for _, path := range paths {
-		e, err := w.repo.store.lookup(r.tree, path)
+		e, err := w.repo.store.Find(r.tree, path)
 		if err != nil {
 			return Committed{}, false, err
 		}

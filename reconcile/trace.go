@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"bayplan.dev/schema"
@@ -206,11 +205,11 @@ func (o *Operations) holds(ctx context.Context, t *tracked, now schema.Snapshot,
 	if err != nil {
 		return false, err
 	}
-	hash, err := lookUp(then, at.file)
-	if err != nil || hash == "" || hash == at.hash {
+	file, err := then.Find(at.file)
+	if err != nil || file.Hash == "" || file.Hash == at.hash {
 		return err == nil, err
 	}
-	before, err := then.Tree.Blob(hash, maxFile)
+	before, err := then.Tree.Blob(file.Hash, maxFile)
 	if err != nil {
 		return false, err
 	}
@@ -219,27 +218,6 @@ func (o *Operations) holds(ctx context.Context, t *tracked, now schema.Snapshot,
 		return false, err
 	}
 	return schema.SameDocument(before, after, schema.DocumentRef{Kind: t.op.Kind, Name: t.name}), nil
-}
-
-// lookUp finds the hash of a file in a snapshot, empty when it isn't there.
-func lookUp(s schema.Snapshot, path string) (string, error) {
-	hash := s.Root
-	for name := range strings.SplitSeq(path, "/") {
-		if hash == "" {
-			return "", nil
-		}
-		entries, err := s.Tree.Entries(hash)
-		if err != nil {
-			return "", err
-		}
-		hash = ""
-		for _, e := range entries {
-			if e.Name == name {
-				hash = e.Hash
-			}
-		}
-	}
-	return hash, nil
 }
 
 // lookAgain has the observer judge spaces. It never blocks.

@@ -1,6 +1,10 @@
 package schema
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // FileMode is the mode of an entry in a Git tree.
 type FileMode string
@@ -33,12 +37,45 @@ type Tree interface {
 	Blob(hash string, limit int64) ([]byte, error)
 }
 
+// Finder is a Tree that finds a path without listing the folders on the way.
+type Finder interface {
+	// Find returns the entry of a path below a folder; the zero Entry when there
+	// is none.
+	Find(root, path string) (Entry, error)
+}
+
 // Snapshot is one revision of a fleet repository.
 type Snapshot struct {
 	Revision Revision
 	// Root is the hash of the top folder; empty for a repository without files.
 	Root string
 	Tree Tree
+}
+
+// Find returns the entry of a path; the zero Entry when there is none.
+func (s Snapshot) Find(path string) (Entry, error) {
+	e := Entry{Mode: ModeFolder, Hash: s.Root}
+	if e.Hash == "" {
+		return Entry{}, nil
+	}
+	if t, ok := s.Tree.(Finder); ok {
+		return t.Find(e.Hash, path)
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		if e.Mode != ModeFolder {
+			return Entry{}, nil
+		}
+		entries, err := s.Tree.Entries(e.Hash)
+		if err != nil {
+			return Entry{}, err
+		}
+		i := slices.IndexFunc(entries, func(e Entry) bool { return e.Name == name })
+		if i < 0 {
+			return Entry{}, nil
+		}
+		e = entries[i]
+	}
+	return e, nil
 }
 
 // Commit is what the history says of one revision.
