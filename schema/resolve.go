@@ -11,9 +11,13 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// origin is what something was resolved from: the platform, the folder, and
+// the keys that count.
+type origin struct{ platform, folder, keys string }
+
 // resolvedUser is what a user's tree means on a platform.
 type resolvedUser struct {
-	given    string // what it was resolved from
+	given    origin
 	spaces   []*Space
 	parts    map[string]*resolvedSpace // by name of the space
 	keys     []*SSHKey
@@ -22,7 +26,7 @@ type resolvedUser struct {
 
 // resolvedSpace is what a space means before its user's other spaces have had their say.
 type resolvedSpace struct {
-	given  string
+	given  origin
 	space  *Space
 	docs   map[*Container]*document
 	disks  map[*Volume]*document
@@ -40,10 +44,11 @@ func (p *plan) resolve(ctx context.Context, users []*userTree, next *memory) err
 	}
 	shared := sharedKeys(users)
 	results := make([]*resolvedUser, len(users))
+	platform := next.platform.stamp()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, u := range users {
-		given := next.platform.stamp() + u.hash + sharedStamp(shared[u.user])
+		given := origin{platform, u.hash, sharedStamp(shared[u.user])}
 		var parts []map[string]*resolvedSpace
 		for _, m := range p.earlier {
 			old := m.resolved[u.user]
@@ -121,8 +126,9 @@ func resolveUser(tree Tree, u *userTree, p *platformTree, shared map[string]*SSH
 			Help: "give each person a key of their own", Related: []Position{holder.Source},
 		}})
 	}
+	of := resolver{ring: u.ring, platform: p, given: origin{platform: p.stamp(), keys: u.ring.stamp()}, earlier: earlier}
 	for _, s := range u.spaces {
-		r.parts[s.id.Name] = resolveSpace(s, u.ring, p, earlier)
+		r.parts[s.id.Name] = of.space(s)
 	}
 	byUser := checkUser(u, r.parts, p)
 	for _, s := range u.spaces {
@@ -151,16 +157,25 @@ func resolveUser(tree Tree, u *userTree, p *platformTree, shared map[string]*SSH
 	return r, err
 }
 
-// resolveSpace gives a space its meaning, or finds that an earlier load has done so.
-func resolveSpace(s *spaceTree, ring *keyRing, p *platformTree, earlier []map[string]*resolvedSpace) *resolvedSpace {
-	given := p.stamp() + s.hash + ring.stamp()
-	for _, parts := range earlier {
+// resolver gives the spaces of one user their meaning.
+type resolver struct {
+	ring     *keyRing
+	platform *platformTree
+	given    origin // without the folder
+	earlier  []map[string]*resolvedSpace
+}
+
+// space gives a space its meaning, or finds that an earlier load has done so.
+func (r resolver) space(s *spaceTree) *resolvedSpace {
+	given := r.given
+	given.folder = s.hash
+	for _, parts := range r.earlier {
 		if old := parts[s.id.Name]; old != nil && old.given == given {
 			return old
 		}
 	}
 	c := &spaceCheck{
-		tree: s, ring: ring, platform: &p.platform.Spec, lists: p.lists,
+		tree: s, ring: r.ring, platform: &r.platform.platform.Spec, lists: r.platform.lists,
 		names: map[Kind]map[string]*document{KindContainer: {}, KindVolume: {}, KindSpace: {}},
 		out: &resolvedSpace{
 			given: given,
@@ -169,6 +184,6 @@ func resolveSpace(s *spaceTree, ring *keyRing, p *platformTree, earlier []map[st
 		},
 	}
 	c.run()
-	c.out.space.Digest = c.out.space.digest(p)
+	c.out.space.Digest = c.out.space.digest(r.platform)
 	return c.out
 }

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -11,7 +12,7 @@ import (
 // result is by name of the space.
 func checkUser(u *userTree, parts map[string]*resolvedSpace, p *platformTree) map[string][]issue {
 	issues := map[string][]issue{}
-	hosts := hostClaims{}
+	hosts := make(hostClaims, len(u.spaces))
 	quota := newQuota(u.user, p.platform.Spec.Limits.Of(u.user))
 	for _, s := range u.spaces {
 		part := parts[s.id.Name]
@@ -34,7 +35,14 @@ type hostClaims map[[2]string]hostClaim
 type hostClaim struct {
 	container *Container
 	doc       *document
-	ports     map[int32]int32 // target ports by the ports outside
+	ports     []portClaim
+}
+
+// portClaim is a port outside and the one that it leads to.
+type portClaim struct{ port, target int32 }
+
+func (h hostClaim) has(port int32) bool {
+	return slices.ContainsFunc(h.ports, func(p portClaim) bool { return p.port == port })
 }
 
 // claim reports hosts and paths that another entry has. The same container may
@@ -45,16 +53,14 @@ func (h hostClaims) claim(c *Container, doc *document) []issue {
 		key := [2]string{in.Host, in.Path}
 		first, taken := h[key]
 		if !taken {
-			h[key] = hostClaim{c, doc, map[int32]int32{in.Port: in.TargetPort}}
+			h[key] = hostClaim{c, doc, []portClaim{{in.Port, in.TargetPort}}}
 			continue
 		}
-		_, samePort := first.ports[in.Port]
-		sameTarget := true
-		for _, target := range first.ports {
-			sameTarget = sameTarget && target == in.TargetPort
-		}
-		if first.container == c && !samePort && sameTarget {
-			first.ports[in.Port] = in.TargetPort
+		samePort := first.has(in.Port)
+		otherTarget := slices.ContainsFunc(first.ports, func(p portClaim) bool { return p.target != in.TargetPort })
+		if first.container == c && !samePort && !otherTarget {
+			first.ports = append(first.ports, portClaim{in.Port, in.TargetPort})
+			h[key] = first
 			continue
 		}
 		finding := Finding{
