@@ -38,8 +38,9 @@ func (l *Loader) Beside() *Loader {
 }
 
 // Load reads the whole snapshot, whose fleet is shared with those who load the
-// same revision. Whatever is wrong with its content becomes a finding; an error means that the content could not be read, and leaves the
-// memory as it was.
+// same revision, by a loader beside this one too. Whatever is wrong with its
+// content becomes a finding; an error means that the content could not be read,
+// and leaves the memory as it was.
 func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	if l.err != nil {
 		return nil, Errorf(Internal, "load %s: %w", s.Revision.Short(), l.err)
@@ -50,22 +51,31 @@ func (l *Loader) Load(ctx context.Context, s Snapshot) (*Fleet, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	for _, m := range l.recent {
+	earlier := l.shelf.earlier(l)
+	for _, m := range earlier {
 		if s.Revision != "" && m.fleet.Revision == s.Revision && m.root == s.Root {
+			l.keep(m)
 			return m.fleet, nil
 		}
 	}
-	earlier := l.shelf.earlier(l)
 	next := newMemory(earlier)
 	fleet, err := l.load(ctx, s, next, earlier)
 	if err != nil {
 		return nil, fmt.Errorf("load revision %s: %w", s.Revision.Short(), err)
 	}
 	next.fleet, next.root = fleet, s.Root
-	l.recent = append([]*memory{next}, l.recent...)
+	l.keep(next)
+	return fleet, nil
+}
+
+// keep remembers what was loaded last, and what before.
+func (l *Loader) keep(m *memory) {
+	if slices.Contains(l.recent, m) {
+		return
+	}
+	l.recent = append([]*memory{m}, l.recent...)
 	l.recent = l.recent[:min(len(l.recent), 2)]
 	l.shelf.put(l, l.recent)
-	return fleet, nil
 }
 
 func (l *Loader) load(ctx context.Context, s Snapshot, next *memory, earlier []*memory) (*Fleet, error) {

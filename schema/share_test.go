@@ -17,6 +17,7 @@ func TestLoadersBesideEachOther(t *testing.T) {
 	one := NewLoader()
 	two := one.Beside()
 	s, counts := counting(snapshot(t, repository.fsys()))
+	s.Revision = ""
 	first, err := one.Load(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
@@ -33,6 +34,14 @@ func TestLoadersBesideEachOther(t *testing.T) {
 		if second.Spaces.Get(id) != space {
 			t.Errorf("%s is held twice", id)
 		}
+	}
+
+	s.Revision = "0123456789"
+	if first, err = one.Load(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if second, err = two.Load(t.Context(), s); err != nil || second != first {
+		t.Errorf("the same revision is another fleet, or %v", err)
 	}
 
 	// Neither drives out what the other remembers.

@@ -33,7 +33,7 @@ func (s *server) openPulls(ctx context.Context) error {
 	s.pulls = pulls.New(pulls.Options{
 		Forge:      pullForge{s.forge, c.Branch},
 		Repository: pullRepository{s.repo},
-		Loader:     func() pulls.Loader { return loader{s.check.loader.schema.Beside()} },
+		Loader:     func() pulls.Loader { return s.check.loader.beside() },
 		Render:     render.New().Space,
 		Syncs:      newSyncs(s.loop.Hub()),
 		Fleet:      s.config.Cluster.Fleet,

@@ -13,7 +13,8 @@ import (
 const maxChanges = 50
 
 // pushCheck decides what may land in the hosted repository. It keeps a loader
-// of its own, so that pushes don't push the loop's memory out.
+// of its own, beside the loop's, so that pushes don't push the loop's memory out.
+// What it has read and rendered of a commit, the loop needn't once more.
 type pushCheck struct {
 	loader   loader
 	renderer *render.Renderer

@@ -22,7 +22,6 @@ import (
 	"bayplan.dev/gitsync"
 	"bayplan.dev/reconcile"
 	"bayplan.dev/reconcile/kube"
-	"bayplan.dev/render"
 	"bayplan.dev/review/pulls"
 	"bayplan.dev/schema"
 	"bayplan.dev/webhook"
@@ -98,7 +97,7 @@ func (s *server) wire(ctx context.Context) error {
 		return err
 	}
 	s.loop = reconcile.New(reconcile.Options{
-		Source: s.repo, Loader: newLoader(), Renderer: render.New(), Cluster: s.cluster, Log: s.log, Workers: s.config.Cluster.Workers,
+		Source: s.repo, Loader: s.check.loader.beside(), Renderer: s.check.renderer, Cluster: s.cluster, Log: s.log, Workers: s.config.Cluster.Workers,
 		At: s.repo.Snapshot, Tidy: s.tidy, Ahead: s.cluster.Ahead,
 	})
 	s.registry.MustRegister(s.loop.Metrics())

@@ -84,6 +84,9 @@ type loader struct{ schema *schema.Loader }
 
 func newLoader() loader { return loader{schema.NewLoader()} }
 
+// beside is a loader with a memory of its own; what both have read is held once.
+func (l loader) beside() loader { return loader{l.schema.Beside()} }
+
 func (l loader) Load(ctx context.Context, s schema.Snapshot) (*schema.Fleet, error) {
 	fleet, err := l.schema.Load(ctx, s)
 	if err != nil || fleet.Overlay.Hash == "" {
