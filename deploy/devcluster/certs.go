@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -17,6 +18,8 @@ import (
 const (
 	authorityLife   = 10 * 365 * 24 * time.Hour
 	certificateLife = 365 * 24 * time.Hour
+	// frontProxy is the API server, as it calls servers behind it.
+	frontProxy = "front-proxy-client"
 )
 
 // authority signs the cluster's certificates. Its key and that of the service accounts are kept in
@@ -49,15 +52,48 @@ func (d dataDir) loadAuthority() (*authority, error) {
 			return nil, err
 		}
 	}
-	block, _ := pem.Decode(certPEM)
-	if block == nil {
-		return nil, fmt.Errorf("read %s: no PEM block", d.path("pki/ca.crt"))
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+	ca, err := newAuthority(certPEM, key)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", d.path("pki/ca.crt"), err)
 	}
+	return ca, nil
+}
+
+func newAuthority(certPEM []byte, key *ecdsa.PrivateKey) (*authority, error) {
+	block, _ := pem.Decode(certPEM)
+	if block == nil {
+		return nil, errors.New("no PEM block")
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
 	return &authority{cert: cert, certPEM: certPEM, key: key}, nil
+}
+
+// writeFrontProxy makes the certificate by which servers behind the API server know it. Its authority is new at each
+// start and signs nothing else: whoever holds such a certificate may speak for all users.
+func (d dataDir) writeFrontProxy() error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make certificate authority: %w", err)
+	}
+	certPEM, err := selfSign(key)
+	if err != nil {
+		return err
+	}
+	ca, err := newAuthority(certPEM, key)
+	if err != nil {
+		return err
+	}
+	proxy, err := ca.client(frontProxy)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		d.writeFile("pki/front-proxy-ca.crt", certPEM),
+		d.writeFile("pki/front-proxy-client.crt", proxy.cert),
+		d.writeFile("pki/front-proxy-client.key", proxy.key))
 }
 
 // loadKey reads an ECDSA P-256 key of the data directory, or makes it.

@@ -27,6 +27,7 @@ type options struct {
 	node  nodeKind
 	nodes int // simulated ones
 	fsync bool
+	nice  int
 	level logLevel
 }
 
@@ -87,10 +88,12 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if c.supervisor, err = newSupervisor(c.dir, c.progress); err != nil {
 		return err
 	}
+	c.supervisor.nice = c.nice
 	if err := c.writePKI(); err != nil {
 		return err
 	}
 	return errors.Join(
+		c.dir.writeFrontProxy(),
 		c.dir.writeFile("config/scheduler.yaml", []byte(schedulerConfig)),
 		c.dir.writeFile("config/authentication.yaml", []byte(authenticationConfig)))
 }

@@ -21,14 +21,15 @@ const (
 	schedulerName         = "kube-scheduler"
 	kwokName              = "kwok"
 	// A real node: itself as the host sees it, its first process, and what runs in it.
-	nodeName       = "node"
-	firstName      = "node-first"
-	machineName    = "node-machine"
-	containerdName = "containerd"
-	kubeletName    = "kubelet"
-	kubeProxyName  = "kube-proxy"
-	dnsName        = "dns"
-	policyName     = "network-policy"
+	nodeName          = "node"
+	firstName         = "node-first"
+	machineName       = "node-machine"
+	containerdName    = "containerd"
+	kubeletName       = "kubelet"
+	kubeProxyName     = "kube-proxy"
+	dnsName           = "dns"
+	metricsServerName = "metrics-server"
+	policyName        = "network-policy"
 )
 
 // component is a child process: this binary again, as "devcluster component NAME ARGS", in the data directory.
@@ -67,7 +68,7 @@ func runComponent(args []string, std stdio) int {
 }
 
 func printVersions(w io.Writer) {
-	_, _ = fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\n", version.Get().GitVersion, etcdversion.Version, kwokVersion)
+	_, _ = fmt.Fprintf(w, "kubernetes %s\netcd %s\nkwok %s\nmetrics-server %s\n", version.Get().GitVersion, etcdversion.Version, kwokVersion, metricsServerVersion)
 }
 
 // logLevel is how much the components write to their logs.
@@ -98,6 +99,15 @@ func apiserverComponent(port int, verbosity string) component {
 		"--kubelet-client-key=pki/kubelet-client.key",
 		"--kubelet-preferred-address-types=InternalIP",
 		"--authentication-config=config/authentication.yaml",
+		// The way to APIs that others serve: who calls is told in headers, by whom this certificate names.
+		"--requestheader-client-ca-file=pki/front-proxy-ca.crt",
+		"--requestheader-allowed-names=" + frontProxy,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=pki/front-proxy-client.crt",
+		"--proxy-client-key-file=pki/front-proxy-client.key",
+		"--enable-aggregator-routing=true", // the addresses of Services lead nowhere on the host
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
 		"--allow-privileged=true", // Pod Security decides, as in other clusters

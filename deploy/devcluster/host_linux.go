@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
 
 // machineConfig is all that the inside of a node is told.
@@ -89,6 +90,7 @@ func (h *host) run(ctx context.Context) (err error) {
 	if err := json.NewEncoder(config).Encode(h.config); err != nil {
 		return fmt.Errorf("tell the node its configuration: %w", err)
 	}
+	go h.registerMetrics(ctx)
 	select {
 	case err := <-ended:
 		return errors.Join(errors.New("the node's first process ended"), err)
@@ -182,11 +184,7 @@ func startEgress(pid int) error {
 
 // publish says where the node's Services are.
 func (h *host) publish(ctx context.Context, port string) error {
-	admin, err := h.dir.readFile("config/node.kubeconfig")
-	if err != nil {
-		return err
-	}
-	config, err := restConfig(admin)
+	config, err := h.admin()
 	if err != nil {
 		return err
 	}
@@ -201,7 +199,16 @@ func (h *host) publish(ctx context.Context, port string) error {
 	return publish(ctx, client, h.config.Network.nodeIP(), int32(number))
 }
 
-// writeCredentials puts into the node's folder what its kubelet needs to be known, and to know the API server.
+// admin is the way to the API server on which all is allowed.
+func (h *host) admin() (*rest.Config, error) {
+	data, err := h.dir.readFile("config/node.kubeconfig")
+	if err != nil {
+		return nil, err
+	}
+	return restConfig(data)
+}
+
+// writeCredentials puts into the node's folder what its kubelet and the like need to be known, and to know the API server.
 func (h *host) writeCredentials() error {
 	ca, err := h.dir.loadAuthority()
 	if err != nil {
@@ -211,11 +218,19 @@ func (h *host) writeCredentials() error {
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{"ca.crt": ca.certPEM, "kubelet.crt": serving.cert, "kubelet.key": serving.key}
+	metrics, err := ca.server([]string{metricsHost}, []net.IP{h.config.Network.nodeIP()})
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		"ca.crt": ca.certPEM, "kubelet.crt": serving.cert, "kubelet.key": serving.key,
+		"metrics-server.crt": metrics.cert, "metrics-server.key": metrics.key,
+	}
 	for _, login := range []struct{ file, user, group string }{
 		{"kubelet.kubeconfig", "system:node:" + realNode, "system:nodes"},
 		{"kube-proxy.kubeconfig", "system:kube-proxy", "system:authenticated"},
 		{"network-policy.kubeconfig", policyUser, "system:authenticated"},
+		{"metrics-server.kubeconfig", metricsUser, "system:authenticated"},
 	} {
 		client, err := ca.client(login.user, login.group)
 		if err != nil {

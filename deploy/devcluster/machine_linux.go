@@ -37,6 +37,8 @@ func runNodeComponent(name string, args []string, std stdio) int {
 		return code(runDNS(args), std)
 	case policyName:
 		return code(runPolicy(args), std)
+	case metricsServerName:
+		return runMetricsServer(args)
 	case kubeletName:
 		cmd := kubelet.NewKubeletCommand(context.Background())
 		cmd.SetArgs(args)
@@ -81,6 +83,7 @@ func runMachine(args []string) error {
 	}
 	for _, component := range []component{
 		policyComponent(strings.Join(args, "")), kubeProxyComponent(verbosity), dnsComponent(config), kubeletComponent(config, verbosity),
+		metricsComponent(config, verbosity),
 	} {
 		if err := supervisor.start(ctx, component); err != nil {
 			return err

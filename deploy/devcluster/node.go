@@ -45,12 +45,16 @@ func (c *cluster) createDefaults(ctx context.Context) error {
 	return nil
 }
 
-// forgetOtherKind removes what the last start made for the other kind of node, which would hold Pods that never run.
+// forgetOtherKind removes what the last start made for the other kind of node, which would hold Pods that never run,
+// and what nobody serves yet.
 func (c *cluster) forgetOtherKind(ctx context.Context) error {
 	// The probe of a start that failed may still wait for a node that is no more.
 	now := metav1.DeleteOptions{GracePeriodSeconds: new(int64(0))}
 	if err := ignoreMissing(c.client.CoreV1().Pods(probeNamespace).Delete(ctx, probeName, now)); err != nil {
 		return fmt.Errorf("delete the last start's probe pod: %w", err)
+	}
+	if err := c.forgetMetrics(ctx); err != nil {
+		return err
 	}
 	if c.node == realKind {
 		err := c.client.CoreV1().Nodes().DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{LabelSelector: simulatedLabel})

@@ -49,6 +49,7 @@ func TestE2ERealNode(t *testing.T) {
 	t.Run("volume keeps what was written", func(t *testing.T) { testRealVolume(t, up) })
 	t.Run("kubelet tells what a pod uses", func(t *testing.T) { testSummary(t, up) })
 	t.Run("killed node comes back with its pods", func(t *testing.T) { testKilledNode(t, up) })
+	t.Run("metrics API tells what a pod uses", func(t *testing.T) { testMetricsAPI(t, up) })
 	t.Run("ends without a trace", func(t *testing.T) {
 		traces := tracesOf(t, up)
 		up.signal(t, syscall.SIGTERM)
@@ -66,6 +67,7 @@ func TestE2ERealNode(t *testing.T) {
 		again := startReal(t, up.dir)
 		eventually(t, "pod", again.podReady("default", "kept"))
 	})
+	t.Run("simulated start forgets the metrics API", func(t *testing.T) { testMetricsForgotten(t, up.dir) })
 }
 
 func TestE2ERealNodeKilledLeavesNothing(t *testing.T) {

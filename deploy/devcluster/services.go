@@ -21,14 +21,17 @@ const (
 	manager    = "devcluster"
 )
 
-// createNodeServices makes what a real node's Pods find in every cluster: the Service of its DNS. Who watches the
-// network policies gets the right to.
+// createNodeServices makes what a real node's Pods find in every cluster: the Services of its DNS and of the metrics
+// API. Who watches the network policies gets the right to.
 func (c *cluster) createNodeServices(ctx context.Context) error {
 	if c.node != realKind {
 		return nil
 	}
 	if err := c.createDNSService(ctx); err != nil {
 		return fmt.Errorf("create service %s: %w", dnsService, err)
+	}
+	if err := c.createMetricsService(ctx); err != nil {
+		return err
 	}
 	_, err := c.client.RbacV1().ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: policyUser},
@@ -58,7 +61,8 @@ func (c *cluster) createDNSService(ctx context.Context) error {
 	return err
 }
 
-// publish tells under which address of a node its DNS and the API server are reached: those two Services have no Pods.
+// publish tells under which address of a node its DNS, the API server and the metrics API are reached: their Services
+// have no Pods.
 func publish(ctx context.Context, client kubernetes.Interface, node net.IP, port int32) error {
 	for _, slice := range []*discoveryv1.EndpointSlice{
 		nodeSlice(metav1.NamespaceSystem, dnsService, node,
@@ -66,6 +70,7 @@ func publish(ctx context.Context, client kubernetes.Interface, node net.IP, port
 			discoveryv1.EndpointPort{Name: new("dns-tcp"), Port: new(int32(53)), Protocol: new(corev1.ProtocolTCP)}),
 		nodeSlice(metav1.NamespaceDefault, "kubernetes", node,
 			discoveryv1.EndpointPort{Name: new("https"), Port: new(port), Protocol: new(corev1.ProtocolTCP)}),
+		metricsSlice(node),
 	} {
 		slices := client.DiscoveryV1().EndpointSlices(slice.Namespace)
 		_, err := slices.Create(ctx, slice, metav1.CreateOptions{})

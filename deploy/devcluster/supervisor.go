@@ -30,6 +30,8 @@ type supervisor struct {
 	dir      dataDir
 	binary   string
 	progress *progress
+	// nice is the niceness of the components.
+	nice int
 	// failed tells the component that died again and again; nobody listens once the cluster is ready.
 	failed  chan error
 	running []*child
@@ -144,6 +146,12 @@ func (s *supervisor) runOnce(ctx context.Context, c component) error {
 	cmd.WaitDelay = grace
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start: %w", err)
+	}
+	if s.nice != 0 {
+		// It leads its group: that takes all its threads along.
+		if err := syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, s.nice); err != nil {
+			s.progress.printf("%s: set niceness: %v", c.name, err)
+		}
 	}
 	pid := s.dir.pid(c.name)
 	defer os.Remove(pid) //nolint:errcheck // the next start overwrites it

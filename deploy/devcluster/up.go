@@ -13,15 +13,22 @@ import (
 	"time"
 )
 
+// politeness is the niceness of a cluster that runs beside people's work. A call is
+// answered before it is applied: who waits for the answer goes before the cluster that follows.
+const politeness = 10
+
 // up starts a cluster, says so in one line on stdout, and keeps it until a signal.
 func up(ctx context.Context, args []string, std stdio) error {
 	flags := newFlags("up", std.err)
 	opts := clusterFlags(flags, true)
 	flags.IntVar(&opts.port, "port", keepPort, fmt.Sprintf("the API server's `port` on 127.0.0.1, 0 for a free one (default: that of the last start, or %d)", defaultPort))
+	flags.IntVar(&opts.nice, "nice", politeness, "`niceness` of the components: up to 19, the more they give way to what the machine is used for")
 	if err := parse(flags, args); err != nil {
 		return err
 	}
 	switch {
+	case opts.nice < 0 || opts.nice > 19:
+		return usageError{fmt.Sprintf("up: niceness %d is not from 0 to 19", opts.nice)}
 	case opts.data == "":
 		return usageError{"up: --data is missing: say which directory holds the cluster"}
 	case flags.NArg() > 0:

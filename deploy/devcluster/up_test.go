@@ -67,6 +67,27 @@ func testAnonymous(t *testing.T, up *running) {
 	}
 }
 
+// testNiceness asks that each thread of a component gives way.
+func testNiceness(t *testing.T, up *running) {
+	t.Helper()
+	for name, pid := range up.pids(t) {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		if err != nil || len(tasks) == 0 {
+			t.Fatalf("%s: %d threads, %v", name, len(tasks), err)
+		}
+		for _, task := range tasks {
+			stat, err := os.ReadFile(task)
+			if err != nil {
+				continue // it has ended
+			}
+			_, rest, _ := strings.Cut(string(stat), ") ") // the name may hold blanks
+			if got, want := strings.Fields(rest)[16], strconv.Itoa(politeness); got != want {
+				t.Errorf("%s: a thread has niceness %s, want %s", name, got, want)
+			}
+		}
+	}
+}
+
 func testNodes(t *testing.T, up *running) {
 	t.Helper()
 	nodes, err := up.client.CoreV1().Nodes().List(t.Context(), metav1.ListOptions{LabelSelector: simulatedLabel + "=true"})
