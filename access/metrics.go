@@ -14,9 +14,14 @@ import (
 	"bayplan.dev/schema"
 )
 
-// forgetful is how long the cluster is not asked again for an API that it
-// doesn't have or doesn't let us use.
-const forgetful = time.Minute
+const (
+	// forgetful is how long the cluster is not asked again for an API that it
+	// doesn't have, doesn't let us use, or that fails.
+	forgetful = time.Minute
+	// prompt is how long the metrics API may take. It has its figures at hand;
+	// one that hangs must not keep the node's from whoever waits.
+	prompt = 5 * time.Second
+)
 
 // Metrics are what a container uses. What the cluster doesn't measure is nil.
 type Metrics struct {
@@ -64,17 +69,15 @@ type Network struct {
 }
 
 // Metrics returns what the container uses: from the cluster's metrics API
-// where there is one, and what that lacks, or all of it, from the summary of
-// the node's kubelet. It is Unavailable while nothing has been measured yet.
+// where there is one that works, and what that lacks, or all of it, from the
+// summary of the node's kubelet. It is Unavailable while nothing has been
+// measured yet.
 func (a *Access) Metrics(ctx context.Context, id schema.ContainerID) (Metrics, error) {
 	t, err := a.running(id)
 	if err != nil {
 		return Metrics{}, err
 	}
-	m, err := a.fromAPI(ctx, t)
-	if err != nil {
-		return Metrics{}, a.wrap(id, err)
-	}
+	m, failed := a.fromAPI(ctx, t)
 	if t.Node != "" {
 		use, err := a.summaries.get(ctx, a, t)
 		if err != nil && m.CPU == nil {
@@ -82,10 +85,14 @@ func (a *Access) Metrics(ctx context.Context, id schema.ContainerID) (Metrics, e
 		}
 		m = m.or(use)
 	}
-	if m.CPU == nil && m.Memory == nil {
+	switch {
+	case m.CPU != nil || m.Memory != nil:
+		return m, nil
+	case failed != nil:
+		return Metrics{}, a.wrap(id, failed)
+	default:
 		return Metrics{}, schema.Errorf(schema.Unavailable, "container %s: nothing has been measured yet; try again in some seconds", id)
 	}
-	return m, nil
 }
 
 // or fills in what m lacks.
@@ -140,21 +147,26 @@ type podMetrics struct {
 	} `json:"containers"`
 }
 
-// fromAPI asks the metrics API. Having none, or nothing of this Pod yet, is no error.
+// fromAPI asks the metrics API. Having none, or nothing of this Pod yet, is no
+// error. One that fails isn't asked again for a while: the API server says 503
+// for one that is registered and down, and waits long for one that hangs.
 func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 	if a.noMetrics.holds() {
 		return Metrics{}, nil
 	}
 	answer := a.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", t.Namespace, "pods", t.Pod).
-		SetHeader("Accept", "application/json").Timeout(handshake).Do(ctx)
+		SetHeader("Accept", "application/json").Timeout(prompt).Do(ctx)
 	err := answer.Error() // unlike that of Raw it has what the server says
 	switch {
 	case apierrors.IsNotFound(err) && names(err, t.Pod):
 		return Metrics{}, nil
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err), apierrors.IsServiceUnavailable(err):
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 		a.noMetrics.begin()
 		return Metrics{}, nil
 	case err != nil:
+		if ctx.Err() == nil && fails(err) {
+			a.noMetrics.begin()
+		}
 		return Metrics{}, err
 	}
 	body, err := answer.Raw()
@@ -163,6 +175,7 @@ func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 	}
 	var pod podMetrics
 	if err := json.Unmarshal(body, &pod); err != nil {
+		a.noMetrics.begin()
 		return Metrics{}, schema.Errorf(schema.Unavailable, "metrics API: %w", err)
 	}
 	for _, c := range pod.Containers {
@@ -174,6 +187,13 @@ func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 		}
 	}
 	return Metrics{}, nil
+}
+
+// fails says whether the API server has answered that the API fails, or the
+// API hasn't answered in time, rather than that nobody was reached.
+func fails(err error) bool {
+	_, said := errors.AsType[*apierrors.StatusError](err)
+	return said || errors.Is(err, context.DeadlineExceeded)
 }
 
 // names says whether it is the Pod that wasn't found, rather than the API.

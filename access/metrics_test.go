@@ -32,6 +32,7 @@ const (
 	noSuchPod = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"message":"podmetrics.metrics.k8s.io \"compute-alice--web/web-1-abcde\" not found","details":{"name":"compute-alice--web/web-1-abcde","group":"metrics.k8s.io","kind":"podmetrics"}}`
 	forbidden = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"forbidden"}`
 	broken    = `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"InternalError","code":500,"message":"broken"}`
+	down      = "service unavailable\n" // what the API server says of a registered API that doesn't answer
 )
 
 // measured is an API server of figures that counts who asks for what.
@@ -47,7 +48,7 @@ func (m *measured) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.asked[r.URL.Path]++
 	text := m.says[r.URL.Path]
 	w.Header().Set("Content-Type", "application/json")
-	for status, answer := range map[int]string{http.StatusNotFound: noSuchAPI, http.StatusForbidden: forbidden, http.StatusInternalServerError: broken} {
+	for status, answer := range map[int]string{http.StatusNotFound: noSuchAPI, http.StatusForbidden: forbidden, http.StatusInternalServerError: broken, http.StatusServiceUnavailable: down} {
 		if text == answer {
 			w.WriteHeader(status)
 		}
@@ -84,7 +85,11 @@ func TestMetricsSources(t *testing.T) {
 		"summary not let in":     {podInMetrics, forbidden, ofAPI, "", map[string]int{metricsPath: 3, summaryPath: 1}},
 		"summary is broken":      {podInMetrics, broken, ofAPI, "", map[string]int{metricsPath: 3, summaryPath: 3}},
 		"nothing is let in":      {forbidden, forbidden, Metrics{}, schema.Unavailable, map[string]int{metricsPath: 1, summaryPath: 1}},
-		"nonsense":               {"{", nodeSummary, Metrics{}, schema.Unavailable, map[string]int{metricsPath: 3}},
+		"metrics API is down":    {down, nodeSummary, ofNode, "", map[string]int{metricsPath: 1, summaryPath: 1}},
+		"metrics API is broken":  {broken, nodeSummary, ofNode, "", map[string]int{metricsPath: 1, summaryPath: 1}},
+		"down, and no summary":   {down, forbidden, Metrics{}, schema.Unavailable, map[string]int{metricsPath: 1, summaryPath: 1}},
+		"all is broken":          {broken, broken, Metrics{}, schema.Unavailable, map[string]int{metricsPath: 1, summaryPath: 3}},
+		"nonsense":               {"{", nodeSummary, ofNode, "", map[string]int{metricsPath: 1, summaryPath: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &measured{says: map[string]string{metricsPath: test.metrics, summaryPath: test.summary}, asked: map[string]int{}}
