@@ -33,6 +33,7 @@ func TestUp(t *testing.T) {
 		}
 	})
 	t.Run("strangers may only ask for health", func(t *testing.T) { testAnonymous(t, up) })
+	t.Run("control plane gives way", func(t *testing.T) { testNiceness(t, up) })
 	t.Run("nodes say that they are simulated", func(t *testing.T) { testNodes(t, up) })
 	t.Run("deployment becomes ready and goes", func(t *testing.T) { testDeployment(t, up) })
 	t.Run("namespace with contents goes", func(t *testing.T) { testNamespace(t, up) })
