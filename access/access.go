@@ -69,8 +69,10 @@ type Access struct {
 	bridgeLess known
 	// webSockets is true when nothing but those gets through to the API server.
 	webSockets atomic.Bool
-	noMetrics  absence
-	summaries  summaries
+	// measured is what the metrics API says of Pods, by namespace and name.
+	measured  answers[podMetrics]
+	noMetrics absence
+	summaries summaries
 }
 
 // New returns an Access that sends nothing yet.

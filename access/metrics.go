@@ -147,46 +147,62 @@ type podMetrics struct {
 	} `json:"containers"`
 }
 
-// fromAPI asks the metrics API. Having none, or nothing of this Pod yet, is no
-// error. One that fails isn't asked again for a while: the API server says 503
-// for one that is registered and down, and waits long for one that hangs.
+// fromAPI asks the metrics API. Having none, or nothing of this Pod yet, is no error.
 func (a *Access) fromAPI(ctx context.Context, t Target) (Metrics, error) {
 	if a.noMetrics.holds() {
 		return Metrics{}, nil
 	}
+	pod, err := a.measured.get(ctx, t.Namespace+"/"+t.Pod, func(ctx context.Context) (podMetrics, error) {
+		return a.askAPI(ctx, t)
+	})
+	if err != nil {
+		return Metrics{}, err
+	}
+	return pod.of(t.Container), nil
+}
+
+// askAPI asks for a Pod. An API that fails isn't asked again for a while: the
+// API server says 503 of one that is registered and down, and waits long for
+// one that hangs.
+func (a *Access) askAPI(ctx context.Context, t Target) (podMetrics, error) {
 	answer := a.core.Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces", t.Namespace, "pods", t.Pod).
 		SetHeader("Accept", "application/json").Timeout(prompt).Do(ctx)
 	err := answer.Error() // unlike that of Raw it has what the server says
 	switch {
 	case apierrors.IsNotFound(err) && names(err, t.Pod):
-		return Metrics{}, nil
+		return podMetrics{}, nil
 	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
 		a.noMetrics.begin()
-		return Metrics{}, nil
+		return podMetrics{}, nil
 	case err != nil:
-		if ctx.Err() == nil && fails(err) {
+		if fails(err) {
 			a.noMetrics.begin()
 		}
-		return Metrics{}, err
+		return podMetrics{}, err
 	}
 	body, err := answer.Raw()
 	if err != nil {
-		return Metrics{}, err
+		return podMetrics{}, err
 	}
 	var pod podMetrics
 	if err := json.Unmarshal(body, &pod); err != nil {
 		a.noMetrics.begin()
-		return Metrics{}, schema.Errorf(schema.Unavailable, "metrics API: %w", err)
+		return podMetrics{}, schema.Errorf(schema.Unavailable, "metrics API: %w", err)
 	}
-	for _, c := range pod.Containers {
-		if c.Name == t.Container {
+	return pod, nil
+}
+
+// of returns the figures of one container.
+func (p *podMetrics) of(container string) Metrics {
+	for i := range p.Containers {
+		if c := &p.Containers[i]; c.Name == container {
 			return Metrics{
-				At: pod.Timestamp.UTC(), CPU: cpuOf(uint64(max(0, c.Usage.CPU.ScaledValue(resource.Nano)))),
+				At: p.Timestamp.UTC(), CPU: cpuOf(uint64(max(0, c.Usage.CPU.ScaledValue(resource.Nano)))),
 				Memory: &Memory{WorkingSetBytes: uint64(max(0, c.Usage.Memory.Value()))},
-			}, nil
+			}
 		}
 	}
-	return Metrics{}, nil
+	return Metrics{}
 }
 
 // fails says whether the API server has answered that the API fails, or the

@@ -187,7 +187,7 @@ func (m *meter) asked(t *testing.T, a *Access, id schema.ContainerID, satisfied 
 			t.Fatal(err)
 		}
 		told, err = m.told(t.Context(), id)
-		return err == nil && told.At.Equal(before.At) // nothing was measured meanwhile
+		return err == nil && told.At.Equal(before.At) && got.At.Equal(told.At) // nothing was measured meanwhile
 	})
 	return got, told
 }

@@ -3,35 +3,17 @@ package access
 import (
 	"context"
 	"encoding/json"
-	"sync"
 	"time"
 
-	"golang.org/x/sync/singleflight"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"bayplan.dev/schema"
 )
 
-const (
-	// fresh is how old a node's summary may be that is told again.
-	fresh = 2 * time.Second
-	// maxNodes bounds how many nodes' summaries are kept.
-	maxNodes = 256
-)
-
-// summaries are the nodes' own figures. A node is asked once, however many
-// want to know of its containers.
+// summaries are the nodes' own figures: those of each node's Pods, by their UID.
 type summaries struct {
-	mu     sync.Mutex
-	nodes  map[string]*summary
-	asking singleflight.Group
+	nodes  answers[map[string]podUse]
 	denied absence
-}
-
-// summary is what a node said of its Pods, by their UID.
-type summary struct {
-	read time.Time
-	pods map[string]podUse
 }
 
 // podUse is the part of the kubelet's stats/v1alpha1 that is used.
@@ -77,7 +59,9 @@ func (s *summaries) get(ctx context.Context, a *Access, t Target) (Metrics, erro
 	if s.denied.holds() {
 		return Metrics{}, nil
 	}
-	node, err := s.node(ctx, a, t.Node)
+	pods, err := s.nodes.get(ctx, t.Node, func(ctx context.Context) (map[string]podUse, error) {
+		return a.summary(ctx, t.Node)
+	})
 	if apierrors.IsForbidden(err) {
 		s.denied.begin()
 		return Metrics{}, nil
@@ -85,35 +69,11 @@ func (s *summaries) get(ctx context.Context, a *Access, t Target) (Metrics, erro
 	if err != nil {
 		return Metrics{}, err
 	}
-	return node.pods[t.UID].of(t.Container), nil
+	return pods[t.UID].of(t.Container), nil
 }
 
-// node returns a summary that is fresh.
-func (s *summaries) node(ctx context.Context, a *Access, name string) (*summary, error) {
-	s.mu.Lock()
-	known := s.nodes[name]
-	s.mu.Unlock()
-	if known != nil && time.Since(known.read) < fresh {
-		return known, nil
-	}
-	// Whoever asks first may leave before the others have their answer.
-	answer := s.asking.DoChan(name, func() (any, error) {
-		return s.ask(context.WithoutCancel(ctx), a, name)
-	})
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case result := <-answer:
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		read, _ := result.Val.(*summary)
-		return read, nil
-	}
-}
-
-func (s *summaries) ask(ctx context.Context, a *Access, name string) (*summary, error) {
-	body, err := a.core.Get().Resource("nodes").Name(name).SubResource("proxy").Suffix("stats/summary").
+func (a *Access) summary(ctx context.Context, node string) (map[string]podUse, error) {
+	body, err := a.core.Get().Resource("nodes").Name(node).SubResource("proxy").Suffix("stats/summary").
 		Timeout(handshake).DoRaw(ctx)
 	if err != nil {
 		return nil, err
@@ -122,19 +82,13 @@ func (s *summaries) ask(ctx context.Context, a *Access, name string) (*summary, 
 		Pods []podUse `json:"pods"`
 	}
 	if err := json.Unmarshal(body, &all); err != nil {
-		return nil, schema.Errorf(schema.Unavailable, "summary of node %s: %w", name, err)
+		return nil, schema.Errorf(schema.Unavailable, "summary of node %s: %w", node, err)
 	}
-	read := &summary{read: time.Now(), pods: make(map[string]podUse, len(all.Pods))}
+	pods := make(map[string]podUse, len(all.Pods))
 	for _, p := range all.Pods {
-		read.pods[p.Pod.UID] = p
+		pods[p.Pod.UID] = p
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.nodes == nil || len(s.nodes) >= maxNodes {
-		s.nodes = map[string]*summary{}
-	}
-	s.nodes[name] = read
-	return read, nil
+	return pods, nil
 }
 
 // of returns the figures of one container.
