@@ -445,27 +445,33 @@ func TestSFTPAsksLittle(t *testing.T) {
 	h.let(p)
 	write(t, h.inside.dir+"/big", random(t, 20<<20))
 	here := t.TempDir()
+	began := time.Now()
+	asked := func(what string, most int64) {
+		t.Helper()
+		// What was known is asked for again when it is no longer fresh.
+		most += int64(time.Since(began) / endFresh)
+		if got := access.asked.Swap(0); got > most {
+			t.Errorf("%s: %d questions, want at most %d", what, got, most)
+		}
+		began = time.Now()
+	}
 	if got := run(t, h.scp(p, address+":big", here+"/big")); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := access.asked.Swap(0); got > 6 {
-		t.Errorf("down: %d questions", got)
-	}
+	// It is read in 640 parts; on a busy machine a few are overtaken by so many
+	// others that the stream begins anew.
+	asked("down", 16)
 	if got := run(t, h.scp(p, here+"/big", address+":copy")); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := access.asked.Swap(0); got > 4 {
-		t.Errorf("up: %d questions", got)
-	}
+	asked("up", 4)
 	for i := range 50 {
 		write(t, fmt.Sprintf("%s/many/%d", h.inside.dir, i), []byte("x"))
 	}
 	if got := run(t, h.scp(p, "-r", address+":many", here+"/many")); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	if got := access.asked.Swap(0); got > 60 {
-		t.Errorf("50 files: %d questions", got)
-	}
+	asked("50 files", 60)
 	if got := len(tree(t, here+"/many")); got != 50 {
 		t.Errorf("%d files", got)
 	}
