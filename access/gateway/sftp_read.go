@@ -8,9 +8,12 @@ import (
 )
 
 const (
-	// keepBehind is how much of what was read is kept, in bytes: of the requests
-	// for 32 KiB each that are worked on at once, eight, one overtakes another.
-	keepBehind = 256 << 10
+	// keepBehind is how much of what was read is kept, in bytes: one request may be
+	// overtaken by all the others that are on their way, and OpenSSH sends 64 of
+	// 32 KiB. The stream would begin anew for it. spareBehind is how much more there
+	// is until the rest is dropped.
+	keepBehind  = 2 << 20
+	spareBehind = 512 << 10
 	// readAhead is how far a jump is read over rather than begun anew, in bytes.
 	readAhead = 4 << 20
 	// readChunk is how much is read at a time.
@@ -68,7 +71,7 @@ func (r *reader) reach(at int64) error {
 			return err
 		}
 	}
-	if len(r.behind) >= 2*keepBehind {
+	if len(r.behind) >= keepBehind+spareBehind {
 		r.behind = append(r.behind[:0], r.behind[len(r.behind)-keepBehind:]...)
 	}
 	old := len(r.behind)

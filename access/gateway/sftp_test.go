@@ -458,9 +458,7 @@ func TestSFTPAsksLittle(t *testing.T) {
 	if got := run(t, h.scp(p, address+":big", here+"/big")); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}
-	// It is read in 640 parts; on a busy machine a few are overtaken by so many
-	// others that the stream begins anew.
-	asked("down", 16)
+	asked("down", 6)
 	if got := run(t, h.scp(p, here+"/big", address+":copy")); got.Code != 0 {
 		t.Fatalf("%+v", got)
 	}

@@ -6,11 +6,17 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// maxHeld is how much of what came too early waits for what lies before it, in
-// bytes of all files of a session.
-const maxHeld = 1 << 20
+const (
+	// maxHeld is how much of what came too early waits for what lies before it, in
+	// bytes of all files of a session.
+	maxHeld = 1 << 20
+	// lateness is how long what doesn't fit any more waits for that: a part may be
+	// overtaken by any number of others, each of which is answered at once.
+	lateness = 100 * time.Millisecond
+)
 
 // writer writes a file for a client that sends parts of it, mostly in order:
 // as one stream, begun anew where the client jumps.
@@ -31,8 +37,10 @@ type writer struct {
 	stream *stream
 	next   int64
 	early  map[int64][]byte
-	err    error
-	done   bool
+	// moved, where somebody waits, is closed when next moves.
+	moved chan struct{}
+	err   error
+	done  bool
 }
 
 // stream is one write that is under way.
@@ -91,21 +99,17 @@ func (w *writer) WriteAt(p []byte, offset int64) (_ int, err error) {
 	defer w.rescue(&err)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	kept := w.hold(p, offset)
 	switch {
 	case w.done:
 		return 0, errClosed
-	case w.stream == nil && w.err == nil:
-		w.start(offset)
-	}
-	switch {
-	case w.err != nil:
-	case offset > w.next && w.keep(p, offset):
+	case kept:
 		return len(p), nil
-	case offset != w.next:
+	case w.stream != nil && offset != w.next:
 		w.flush()
-		if w.err == nil {
-			w.start(offset)
-		}
+	}
+	if w.stream == nil && w.err == nil {
+		w.start(offset)
 	}
 	w.put(p)
 	w.follow()
@@ -115,6 +119,36 @@ func (w *writer) WriteAt(p []byte, offset int64) (_ int, err error) {
 	return len(p), nil
 }
 
+// hold keeps a part back that came too early. It is false when its turn has
+// come, or when what lies before it doesn't come.
+func (w *writer) hold(p []byte, offset int64) bool {
+	for !w.done && w.err == nil && w.stream != nil && offset > w.next {
+		if w.keep(p, offset) {
+			return true
+		}
+		if !w.await() {
+			return false
+		}
+	}
+	return false
+}
+
+// await lets others write for a while and says whether one has.
+func (w *writer) await() bool {
+	if w.moved == nil {
+		w.moved = make(chan struct{})
+	}
+	moved := w.moved
+	w.mu.Unlock()
+	defer w.mu.Lock()
+	select {
+	case <-moved:
+		return true
+	case <-time.After(lateness):
+		return false
+	}
+}
+
 // put writes to the stream.
 func (w *writer) put(p []byte) {
 	if w.err != nil || len(p) == 0 {
@@ -122,6 +156,10 @@ func (w *writer) put(p []byte) {
 	}
 	n, err := w.stream.in.Write(p)
 	w.next += int64(n)
+	if w.moved != nil {
+		close(w.moved)
+		w.moved = nil
+	}
 	if err != nil {
 		w.finish() // knows why
 		if w.err == nil {
