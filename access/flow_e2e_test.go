@@ -195,7 +195,10 @@ func TestE2ELostConnection(t *testing.T) {
 		r, w := io.Pipe()
 		result := make(chan error, 1)
 		go func() {
-			exit, err := a.Exec(context.WithoutCancel(t.Context()), id, Exec{Command: []string{"sh", "-c", "echo ready; sleep 31415"}, Stdout: w})
+			// Which process it is comes on another stream, and may come behind what
+			// is written at once.
+			line := "sleep 1; echo ready; sleep 31415"
+			exit, err := a.Exec(context.WithoutCancel(t.Context()), id, Exec{Command: []string{"sh", "-c", line}, Stdout: w})
 			if err == nil {
 				err = fmt.Errorf("no error, and %+v", exit)
 			}
