@@ -35,6 +35,8 @@ type follower struct {
 	seen int
 	// begun is how many bytes of an unfinished line at that time were written, or -1.
 	begun int64
+	// wrote says that something came of the present stream.
+	wrote bool
 }
 
 // followed is the reader's end of a follower.
@@ -106,18 +108,17 @@ func (f *follower) open(ctx context.Context) (io.ReadCloser, error) {
 func (f *follower) run(ctx context.Context, stream io.ReadCloser) error {
 	pause := eager
 	for {
-		wrote := false
+		f.wrote = false
 		if stream != nil {
-			var err error
 			done := f.overtaken(ctx, stream)
-			wrote, err = f.copy(stream)
+			err := f.copy(stream)
 			done()
 			_ = stream.Close()
 			if err != nil {
 				return err
 			}
 		}
-		if wrote {
+		if f.wrote {
 			pause = eager
 		}
 		select {
@@ -162,16 +163,15 @@ func (f *follower) overtaken(ctx context.Context, stream io.Closer) context.Canc
 }
 
 // copy copies whole lines, or at least their beginnings, that were not copied
-// before. It says whether there were any, and fails only when nobody reads.
-func (f *follower) copy(stream io.Reader) (bool, error) {
-	var wrote bool
+// before. It fails only when nobody reads.
+func (f *follower) copy(stream io.Reader) error {
 	lines := bufio.NewReaderSize(stream, copySize)
 	again := 0 // whole lines at the time of the last one, which come once more
 	last, seen := f.last, f.seen
 	for {
 		stamp, prefix, err := readStamp(lines)
 		if err != nil {
-			return wrote, nil //nolint:nilerr // the stream's end is for the next one to mend
+			return nil //nolint:nilerr // the stream's end is for the next one to mend
 		}
 		switch {
 		case stamp.Before(last):
@@ -183,9 +183,8 @@ func (f *follower) copy(stream io.Reader) (bool, error) {
 			continue
 		}
 		if err := f.line(lines, stamp, prefix); err != nil {
-			return wrote, err
+			return err
 		}
-		wrote = true
 	}
 }
 
@@ -201,7 +200,7 @@ func (f *follower) line(lines *bufio.Reader, stamp time.Time, prefix []byte) err
 		f.last, f.seen = stamp, 0
 	}
 	if f.begun < 0 && f.options.Timestamps {
-		if _, err := f.out.Write(prefix); err != nil {
+		if err := f.write(prefix); err != nil {
 			return err
 		}
 	}
@@ -210,7 +209,7 @@ func (f *follower) line(lines *bufio.Reader, stamp time.Time, prefix []byte) err
 		piece, err := lines.ReadSlice('\n')
 		rest := piece[min(skip, int64(len(piece))):]
 		skip -= int64(len(piece) - len(rest))
-		if _, err := f.out.Write(rest); err != nil {
+		if err := f.write(rest); err != nil {
 			return err
 		}
 		f.begun += int64(len(rest))
@@ -231,7 +230,17 @@ func (f *follower) finishLine() error {
 		return nil
 	}
 	f.begun = -1
-	_, err := f.out.Write([]byte("\n"))
+	return f.write([]byte("\n"))
+}
+
+// write leaves nothing out but nothing itself: a pipe would wake its reader
+// for it, and a reader that gets nothing again and again gives up.
+func (f *follower) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
+	f.wrote = true
+	_, err := f.out.Write(p)
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // logged is a container's log as the kubelet keeps it.
@@ -45,11 +47,11 @@ func TestFollowerJoins(t *testing.T) {
 		f := &follower{out: &out, begun: -1}
 		for range random.IntN(6) {
 			text := l.since(f.last)
-			if _, err := f.copy(strings.NewReader(text[:random.IntN(len(text)+1)])); err != nil {
+			if err := f.copy(strings.NewReader(text[:random.IntN(len(text)+1)])); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if _, err := f.copy(strings.NewReader(l.since(f.last))); err != nil {
+		if err := f.copy(strings.NewReader(l.since(f.last))); err != nil {
 			t.Fatal(err)
 		}
 		if got := out.String(); got != l.text() {
@@ -64,7 +66,7 @@ func TestFollowerLongLines(t *testing.T) {
 	f := &follower{out: &out, begun: -1, options: Logs{Timestamps: true}}
 	text := l.since(time.Time{})
 	for _, n := range []int{10, 3 * copySize, 4*copySize + 7, len(text) - 2, len(text)} {
-		if _, err := f.copy(strings.NewReader(text[:n])); err != nil {
+		if err := f.copy(strings.NewReader(text[:n])); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,13 +84,40 @@ func TestFollowerEndsLines(t *testing.T) {
 		"2025-01-02T03:04:05.000000001Z unfinis", "unable to retrieve container logs for containerd://x\n",
 		"2025-01-02T03:04:06.000000000Z next\n\n2025-01-02T03:04:06.000000001Z \n",
 	} {
-		if _, err := f.copy(strings.NewReader(text)); err != nil {
+		if err := f.copy(strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if got, want := out.String(), "unfinis\nnext\n\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// A line that stays unfinished comes again with each look at the log. Whoever
+// reads it isn't woken, and the looks become rarer.
+func TestFollowerWritesNoNothing(t *testing.T) {
+	var out writes
+	f := &follower{out: &out, begun: -1}
+	for i := range 3 {
+		f.wrote = false
+		if err := f.copy(strings.NewReader("2025-01-02T03:04:05.000000001Z unfinished")); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := f.wrote, i == 0; got != want {
+			t.Errorf("look %d: wrote = %v, want %v", i, got, want)
+		}
+	}
+	if diff := cmp.Diff(writes{"unfinished"}, out); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+}
+
+// writes keeps each write by itself.
+type writes []string
+
+func (w *writes) Write(p []byte) (int, error) {
+	*w = append(*w, string(p))
+	return len(p), nil
 }
 
 func FuzzFollower(f *testing.F) {
@@ -100,7 +129,7 @@ func FuzzFollower(f *testing.F) {
 		follow := &follower{out: &out, begun: -1}
 		cut = max(0, min(cut, len(text)))
 		for _, part := range []string{text[:cut], text} {
-			if _, err := follow.copy(strings.NewReader(part)); err != nil {
+			if err := follow.copy(strings.NewReader(part)); err != nil {
 				t.Fatal(err)
 			}
 		}
