@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	podaccess "bayplan.dev/access"
 	"bayplan.dev/reconcile/kube/kubetest"
@@ -197,6 +198,13 @@ func finish(t *testing.T, cmd *exec.Cmd) sshOutcome {
 	t.Helper()
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
+	stuck := time.AfterFunc(2*time.Minute, func() {
+		// Containers' processes are this machine's, too.
+		processes, err := exec.CommandContext(t.Context(), "ps", "-eo", "pid,ppid,stat,wchan:24,etimes,args", "--forest").Output()
+		t.Errorf("%v doesn't end; processes (error %v):\n%s", cmd.Args, err, processes)
+		_ = cmd.Process.Kill()
+	})
+	defer stuck.Stop()
 	err := cmd.Run()
 	if _, ok := errors.AsType[*exec.ExitError](err); err != nil && !ok {
 		t.Fatalf("%v: %v", cmd.Args, err)
