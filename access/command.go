@@ -14,18 +14,23 @@ const (
 	ended        = announcement + "end "
 	// heardOf is what a terminal's shell waits for when it has said so.
 	heardOf = announcement + "heard"
+	// opening is what comes before a command's input.
+	opening = "\n"
 )
 
 // announce says which process a command will be, and becomes it. Nothing else
 // of the shell is left, and it does not read the arguments.
 const announce = announceCheck + announceItself + `exec "$@"`
 
-// announceInput does the same for a command with input, but stays behind to
-// read what the command has left of it: containerd waits for ever for somebody
+// announceInput does the same for a command with input, but reads the opening
+// first: it shows that the input is connected, which containerd does beside the
+// command's start, losing an end that comes earlier. It stays behind to read
+// what the command has left of the input: containerd waits for ever for somebody
 // to do so, and what is unread when a connection is closed makes TCP throw away
 // the exit code on its way to us. The traps let the shell outlive a signal to
 // both, and its own words about that are nobody's business.
-const announceInput = announceBehind + announceCheck + announceItself + `exec 3>&2 2>/dev/null
+const announceInput = announceBehind + `read -r bayplan_opening
+` + announceCheck + announceItself + `exec 3>&2 2>/dev/null
 trap : HUP INT QUIT TERM USR1 USR2 ALRM PIPE
 (exec "$@" 2>&3 3>&-)
 c=$?

@@ -241,6 +241,9 @@ func isClosed(c <-chan struct{}) bool {
 
 // sendInput copies what the command reads, once it is there to read it.
 func (c *command) sendInput(ctx context.Context) {
+	if c.announces && c.manner() == withInput && c.write([]byte(opening)) != nil {
+		return
+	}
 	select {
 	case <-c.started:
 	case <-ctx.Done():

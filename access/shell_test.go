@@ -75,7 +75,7 @@ func (s localShell) files() *Files {
 		input := &watched{r: call.Stdin}
 		c.Stdout = call.Stdout
 		if call.Stdin != nil {
-			c.Stdin = input
+			c.Stdin = io.MultiReader(strings.NewReader(opening), input)
 		}
 		stderr, err := c.StderrPipe()
 		if err != nil {
@@ -149,7 +149,11 @@ func TestAnnounced(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					c := sh.command(t.Context(), announced(test.command, how))
 					var stdout, stderr strings.Builder
-					c.Stdin, c.Stdout, c.Stderr = strings.NewReader(test.stdin), &stdout, &stderr
+					stdin := test.stdin
+					if how == withInput {
+						stdin = opening + stdin
+					}
+					c.Stdin, c.Stdout, c.Stderr = strings.NewReader(stdin), &stdout, &stderr
 					err := c.Run()
 					if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 						t.Fatal(err)
@@ -178,6 +182,48 @@ func TestAnnounced(t *testing.T) {
 					}
 				})
 			}
+		}
+	})
+}
+
+// A command with input isn't announced before the input is connected, so that
+// its end, which waits for that, comes behind.
+func TestInputOpensFirst(t *testing.T) {
+	inShells(t, func(t *testing.T, sh localShell) {
+		t.Helper()
+		c := sh.command(t.Context(), announced([]string{"cat"}, withInput))
+		stdin, err := c.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		stderr, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		announced := make(chan string, 1)
+		go func() {
+			line, _ := bufio.NewReader(stderr).ReadString('\n')
+			announced <- line
+		}()
+		select {
+		case line := <-announced:
+			t.Errorf("announced %q before the input is connected", line)
+		case <-time.After(200 * time.Millisecond):
+		}
+		if _, err := io.WriteString(stdin, opening); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := <-announced, announcement+strconv.Itoa(c.Process.Pid)+"\n"; got != want {
+			t.Errorf("announced %q, want %q", got, want)
+		}
+		if err := stdin.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); err != nil {
+			t.Error(err)
 		}
 	})
 }
