@@ -103,7 +103,7 @@ func TestKilledServerKeepsWhatItAcked(t *testing.T) {
 			t.Errorf("acked %s is lost", revision)
 		}
 	}
-	c.git(t, "-C", dir+"/fleet.git", "fsck", "--strict")
+	sound(t, dir+"/fleet.git")
 }
 
 // A client that is killed while its push is checked leaves nothing behind.

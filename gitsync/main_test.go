@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"bayplan.dev/schema"
 )
@@ -78,6 +79,23 @@ func (c *client) git(t testing.TB, args ...string) string {
 		t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(out)
+}
+
+// sound has git look at every object of the repository. It stumbles over packs
+// that are joined meanwhile; what is really broken is so when it looks again.
+func sound(t testing.TB, path string) {
+	t.Helper()
+	c := newClient(t)
+	for look := 1; ; look++ {
+		out, err := c.try(t.Context(), "-C", path, "fsck", "--strict")
+		if err == nil {
+			return
+		}
+		if look == 5 {
+			t.Fatalf("git fsck of %s: %v\n%s", path, err, out)
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // clone makes the client work in a clone of the URL.

@@ -116,7 +116,7 @@ func TestReadersWhilePacksAreJoined(t *testing.T) {
 	if err := h.collectGarbage(t.Context()); err != nil {
 		t.Error(err)
 	}
-	c.git(t, "-C", h.dir(), "fsck", "--strict")
+	sound(t, h.dir())
 	if got := c.git(t, "-C", h.dir(), "rev-list", "--count", "main"); got != "101" {
 		t.Errorf("got %s commits, want 101", got)
 	}

@@ -54,7 +54,7 @@ func (l *ledger) check(t *testing.T, path string) {
 	if got := c.git(t, "-C", path, "rev-list", "--merges", "--count", "main"); got != "0" {
 		t.Errorf("got %s merges, want a line", got)
 	}
-	c.git(t, "-C", path, "fsck", "--strict")
+	sound(t, path)
 }
 
 // write makes writers write so many changes each, and stop at the first error.

@@ -104,7 +104,7 @@ func TestWriter(t *testing.T) {
 	}
 	_, err := w.Do(t.Context(), remove)
 	wantCode(t, err, schema.NotFound, "users/ann does not exist")
-	git.git(t, "-C", h.dir(), "fsck", "--strict")
+	sound(t, h.dir())
 }
 
 // The caller's own errors come back as they are, and nothing is committed.
@@ -333,7 +333,7 @@ func TestInjection(t *testing.T) {
 		_, err := w.Do(t.Context(), bad)
 		wantCode(t, err, schema.Invalid)
 	}
-	newClient(t).git(t, "-C", h.dir(), "fsck", "--strict")
+	sound(t, h.dir())
 }
 
 func TestQueueIsBounded(t *testing.T) {
