@@ -10,6 +10,7 @@ const groupings = { space: 'User and space', user: 'User', state: 'State', none:
 export class List {
   #store; #root; #go; #grid; #search; #states; #empty; #said; #create;
   #ordered = [];
+  #awaited = false; // whether the focus is to come here once there are rows
   #question = { typed: '', states: new Set(), group: 'space', closed: new Set() };
 
   constructor({ root, store, go, create }) {
@@ -37,9 +38,10 @@ export class List {
   }
 
   // focus moves to the list, on the container where there is one; to what
-  // filters it where nothing is left.
+  // filters it where nothing is left; to the list once there is something in it.
   focus(id) {
     if (id) this.#grid.find(id);
+    this.#awaited = this.#grid.element.hidden && !this.#question.typed;
     if (this.#grid.element.hidden && this.#question.typed) this.#search.focus();
     else this.#grid.element.focus();
   }
@@ -159,6 +161,10 @@ export class List {
   #sayEmpty() {
     const none = this.found?.list.length === 0;
     this.#grid.element.hidden = none;
+    if (!none && this.#awaited) {
+      this.#awaited = false;
+      if (document.activeElement === document.body) this.focus();
+    }
     this.#empty.hidden = !none;
     if (!none) return;
     const q = this.#question;
