@@ -233,8 +233,8 @@ func (f *follower) finishLine() error {
 	return f.write([]byte("\n"))
 }
 
-// write leaves nothing out but nothing itself: a pipe would wake its reader
-// for it, and a reader that gets nothing again and again gives up.
+// write passes p on where there is something in it. A pipe wakes its reader for
+// an empty write too, and bufio's readers fail after a hundred of them.
 func (f *follower) write(p []byte) error {
 	if len(p) == 0 {
 		return nil

@@ -157,7 +157,8 @@ export class List {
     attr(element, 'data-id', c.id);
   }
 
-  // sayEmpty tells what to do where there is nothing to see.
+  // sayEmpty tells what to do where there is nothing to see, and lets the focus
+  // in that waited for something.
   #sayEmpty() {
     const none = this.found?.list.length === 0;
     this.#grid.element.hidden = none;
